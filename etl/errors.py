@@ -1,0 +1,52 @@
+"""The errors of a broken world. What is wrong with the data is a Finding, never an exception."""
+
+
+class EtlError(Exception):
+    """A run, or one source of it, cannot go on; the message is one line and says what to do.
+
+    `code` is stable: logs, metrics and the troubleshooting page name it.
+    """
+
+    code = "etl-error"
+
+
+class UnsoundFileError(EtlError):
+    """A file is not sound JSON of a known shape: nothing of it is loaded."""
+
+    code = "file-unsound"
+
+
+class MissingFileError(EtlError):
+    """A source's file is not there."""
+
+    code = "file-missing"
+
+
+class ChangedFileError(EtlError):
+    """The second reading of a file did not see the bytes of the first."""
+
+    code = "file-changed"
+
+
+class EmptySourceError(EtlError):
+    """A source that should hold records holds none."""
+
+    code = "source-empty"
+
+
+class UnbalancedBooksError(EtlError):
+    """The records read and the outcomes written do not add up."""
+
+    code = "books-unbalanced"
+
+
+class ReferenceDataError(EtlError):
+    """Geography or lookups are not loaded."""
+
+    code = "reference-missing"
+
+
+class UnknownSourceError(EtlError):
+    """A source was named that is not in SOURCES."""
+
+    code = "source-unknown"

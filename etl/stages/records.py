@@ -1,0 +1,193 @@
+"""Every type that flows between the stages, in the order in which a record meets them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Severity(StrEnum):
+    """What a finding means for its record."""
+
+    REJECT = "reject"  # the record cannot be loaded
+    WARNING = "warning"  # loaded, but a value was left out or is in doubt
+    REPAIR = "repair"  # loaded, and a value was put right
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or was put right, about one record.
+
+    `pointer` is a JSON pointer inside the file, `value` is masked (see clean.mask), `hint` says what to do.
+    """
+
+    rule: str
+    severity: Severity
+    field: str
+    message: str
+    pointer: str = ""
+    value: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PathProfile:
+    """What stands at one path of a file's records: how often, of which JSON types, how often null or blank."""
+
+    path: str
+    records: int
+    types: tuple[str, ...]
+    nulls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the records of a raw shape lie, and what they inherit.
+
+    `path` leads from the top of the document to one record. Each step is a member's name ("regions"), "[]" (each item of
+    a list) or "{name}" (each member of an object; its key is inherited as `name`).
+    ("police_stations", "{region}", "{county}", "{sub_county}", "[]") is the police file.
+    Scalars that stand beside a step of the path are inherited under their own key, the innermost winning.
+    `record_keys` are member names by which one bare record is told from a document of another shape.
+    """
+
+    path: tuple[str, ...]
+    record_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """A file that was read once and found sound.
+
+    `late` holds the inherited values that stand after the records they apply to, by the JSON pointer of their container.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    records: int
+    path_taken: tuple[str, ...]
+    late: Mapping[str, Mapping[str, str]]
+    profile: tuple[PathProfile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as the file gave it. `payload` is an object unless the file holds something else in its place."""
+
+    source: str
+    file: str
+    pointer: str
+    payload: Any
+    inherited: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StagedContact:
+    """A contact as the source wrote it; `kind` is what the source calls it (phone, ocs, hotline ...)."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFacility:
+    """The source's own text under the canonical names; nothing cleaned, nothing resolved, nothing dropped.
+
+    `default_type` is the kind of place every record of the source is unless it says otherwise.
+    `location_text` is free text that may name a county; `sub_place` is what tells two places of one name apart.
+    `unread` names the members of the raw record that no line of the source's mapping read or ignored.
+    """
+
+    name: str
+    identifier: str = ""
+    registration_number: str = ""
+    facility_type: str = ""
+    default_type: str = ""
+    county: str = ""
+    constituency: str = ""
+    sub_county: str = ""
+    ward: str = ""
+    town: str = ""
+    address: str = ""
+    location_text: str = ""
+    sub_place: str = ""
+    latitude: str = ""
+    longitude: str = ""
+    contacts: tuple[StagedContact, ...] = ()
+    services: tuple[str, ...] = ()
+    status: str = ""
+    level: str = ""
+    ownership: str = ""
+    opening_hours: str = ""
+    gender_desk: str = ""
+    website: str = ""
+    confidential: str = ""
+    unread: tuple[str, ...] = ()
+
+
+class Accuracy(StrEnum):
+    """How near a position is to the door."""
+
+    EXACT = "exact"  # four decimals or more: within about 11 m
+    APPROXIMATE = "approximate"  # fewer decimals
+    PLACE_CENTRE = "place-centre"  # the middle of a town or ward
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A point in degrees, WGS 84."""
+
+    latitude: Decimal
+    longitude: Decimal
+    accuracy: Accuracy
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Contact:
+    """One way to reach a facility: `type` is a contact type's code, `value` is normalised (E.164, lower-case e-mail)."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityRecord:
+    """One source record, cleaned and resolved: what the ledger keeps and the golden record is folded from.
+
+    `facility_code` is the code this record would give a facility of its own. Empty text means unknown.
+    """
+
+    source: str
+    key: str
+    facility_code: str
+    name: str
+    facility_type: str
+    county_code: str
+    constituency_code: str = ""
+    ward_code: str = ""
+    identifier: str = ""
+    registration_number: str = ""
+    town: str = ""
+    address: str = ""
+    level: str = ""
+    ownership: str = ""
+    opening_hours: str = ""
+    website: str = ""
+    status: str = ""
+    has_gender_desk: bool | None = None
+    is_confidential: bool = False
+    position: Position | None = None
+    contacts: tuple[Contact, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A closed list of codes and the texts that stand for them; `code_by_text` is keyed by clean.to_key()."""
+
+    codes: frozenset[str]
+    code_by_text: Mapping[str, str] = field(default_factory=dict)
