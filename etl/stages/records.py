@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from geography.gazetteer import Gazetteer
+
 
 class Severity(StrEnum):
     """What a finding means for its record."""
@@ -99,6 +101,7 @@ class StagedFacility:
 
     `default_type` is the kind of place every record of the source is unless it says otherwise.
     `location_text` is free text that may name a county; `sub_place` is what tells two places of one name apart.
+    `confidential_unless_known`: a place of this source whose type is not known is taken for one that must stay hidden.
     `unread` names the members of the raw record that no line of the source's mapping read or ignored.
     """
 
@@ -126,6 +129,7 @@ class StagedFacility:
     gender_desk: str = ""
     website: str = ""
     confidential: str = ""
+    confidential_unless_known: bool = False
     unread: tuple[str, ...] = ()
 
 
@@ -191,3 +195,15 @@ class Lookup:
 
     codes: frozenset[str]
     code_by_text: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a run knows before it reads the first record. `kind_by_type`: facility type code -> health, police ..."""
+
+    gazetteer: Gazetteer
+    facility_types: Lookup
+    kind_by_type: Mapping[str, str]
+    services: Lookup
+    statuses: Lookup
+    contact_types: Lookup

@@ -1,0 +1,54 @@
+# The commands of GVRC Admin. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+
+# The first of these that is Python 3.12 or newer and can make an environment.
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
+
+.PHONY: help demo serve stop test check bench requirements clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.installed ## an empty machine becomes a populated registry; repeatable
+	@$(BIN)/python manage.py quickstart
+
+serve: .venv/.installed ## the site on http://127.0.0.1:8000/
+	@$(BIN)/python manage.py runserver $(or $(ADDRESS),127.0.0.1:8000)
+
+stop: ## end the embedded PostgreSQL
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m core.embedded_postgres stop var/postgres; else echo "nothing is installed"; fi
+
+test: .venv/.installed-dev ## every test, on the embedded PostgreSQL
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed-dev ## format, lint, types, import direction, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: .venv/.installed-dev ## the measured comparisons, side by side
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+requirements: .venv/.installed-dev ## compile the hashed requirements anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.12 \
+		--custom-compile-command "make requirements" --quiet pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.12 \
+		--custom-compile-command "make requirements" --quiet --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: stop ## remove the environment and everything under var/
+	rm -rf .venv var
+
+.venv/.installed: requirements.txt
+	@if [ -z "$(PYTHON)" ]; then echo "GVRC Admin needs Python 3.12 or newer with venv; none was found under its usual names (on Debian: apt-get install python3 python3-venv)." >&2; exit 1; fi
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

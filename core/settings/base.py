@@ -1,0 +1,228 @@
+"""Every setting; development, test and production override a few lines each."""
+
+from pathlib import Path
+from typing import Any
+
+from django.urls import reverse_lazy
+
+from core.environment import env, secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+DEBUG = False
+SECRET_KEY = secret("SECRET_KEY")
+FIELD_KEYS = secret("FIELD_KEYS")  # comma-separated, newest first
+INDEX_KEY = secret("INDEX_KEY")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
+
+INSTALLED_APPS = [
+    "unfold",
+    "core",
+    "geography",
+    "facilities",
+    "etl",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+]
+# What django-unfold needs and nothing more; no page loads anything from outside.
+SECURE_CSP = {
+    "default-src": ["'self'"],
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "img-src": ["'self'", "data:"],
+    "frame-ancestors": ["'none'"],
+    "base-uri": ["'self'"],
+    "form-action": ["'self'"],
+}
+
+ROOT_URLCONF = "core.urls"
+WSGI_APPLICATION = "core.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "core" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# The database. DATABASE_URL wins; without it the embedded PostgreSQL starts at the first connection.
+DB_POOL_SIZE: int = env.int("DB_POOL_SIZE", default=10)
+DB_QUERY_TIMEOUT: int = env.int("DB_QUERY_TIMEOUT", default=30)  # seconds
+DB_CONNECT_TIMEOUT: int = env.int("DB_CONNECT_TIMEOUT", default=30)  # seconds
+DATABASE_URL = secret("DATABASE_URL")
+DATABASE_OPTIONS: dict[str, Any] = {
+    "pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": DB_CONNECT_TIMEOUT},
+    "connect_timeout": DB_CONNECT_TIMEOUT,
+    "application_name": "gvrc_etl_pipeline",
+    "options": f"-c statement_timeout={DB_QUERY_TIMEOUT * 1000}",
+}
+EMBEDDED_DATABASE: dict[str, Any] = {
+    "ENGINE": "core.embedded_backend",
+    "NAME": "gvrc_admin",
+    "EMBEDDED_DATA_DIR": str(VAR_DIR / "postgres"),
+    "OPTIONS": DATABASE_OPTIONS,
+}
+
+
+def database_from(url: str) -> dict[str, Any]:
+    """Return Django's settings for a DATABASE_URL; what the URL says of options wins."""
+    database: dict[str, Any] = dict(env.db_url_config(url))
+    database["OPTIONS"] = DATABASE_OPTIONS | database.get("OPTIONS", {})
+    return database
+
+
+DATABASES: dict[str, dict[str, Any]] = {"default": database_from(DATABASE_URL) if DATABASE_URL else EMBEDDED_DATABASE}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "core.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = reverse_lazy("admin:login")
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "Africa/Nairobi"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "core" / "static"]
+
+# The pipeline.
+RAW_DATA_DIR = BASE_DIR / "data" / "raw"
+FIXTURES_DIR = BASE_DIR / "fixtures"
+REPORTS_DIR = VAR_DIR / "reports"
+ETL_BATCH_SIZE: int = env.int("ETL_BATCH_SIZE", default=50)
+ETL_WORKERS: int = env.int("ETL_WORKERS", default=4)
+ETL_MAX_FILE_MB: int = env.int("ETL_MAX_FILE_MB", default=2048)
+ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
+ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)
+
+LOGGING_CONFIG = "core.logs.configure"
+LOGGING: dict[str, Any] = {"level": env.str("LOG_LEVEL", default="INFO")}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "GVRC Admin",
+    "SITE_HEADER": "GVRC Admin",
+    "SITE_SUBHEADER": "Facility registry",
+    "SITE_SYMBOL": "health_and_safety",
+    "SHOW_VIEW_ON_SITE": False,
+    "COLORS": {
+        "primary": {
+            "50": "#f4f1fa",
+            "100": "#e8e1f5",
+            "200": "#d3c6eb",
+            "300": "#b6a0dd",
+            "400": "#9676cb",
+            "500": "#7a55b5",
+            "600": "#66419b",
+            "700": "#53347e",
+            "800": "#452d67",
+            "900": "#3a2855",
+            "950": "#231537",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "title": "Registry",
+                "items": [
+                    {
+                        "title": "Facilities",
+                        "icon": "local_hospital",
+                        "link": reverse_lazy("admin:facilities_facility_changelist"),
+                    },
+                    {"title": "Counties", "icon": "map", "link": reverse_lazy("admin:geography_county_changelist")},
+                    {
+                        "title": "Constituencies",
+                        "icon": "location_city",
+                        "link": reverse_lazy("admin:geography_constituency_changelist"),
+                    },
+                    {"title": "Wards", "icon": "pin_drop", "link": reverse_lazy("admin:geography_ward_changelist")},
+                    {
+                        "title": "Place aliases",
+                        "icon": "spellcheck",
+                        "link": reverse_lazy("admin:geography_placealias_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "Imports",
+                "separator": True,
+                "items": [
+                    {"title": "Runs", "icon": "sync", "link": reverse_lazy("admin:etl_importrun_changelist")},
+                    {
+                        "title": "Source records",
+                        "icon": "description",
+                        "link": reverse_lazy("admin:etl_sourcerecord_changelist"),
+                    },
+                    {
+                        "title": "Versions and rejects",
+                        "icon": "report",
+                        "link": reverse_lazy("admin:etl_sourcerecordversion_changelist"),
+                    },
+                    {
+                        "title": "Possible duplicates",
+                        "icon": "join_inner",
+                        "link": reverse_lazy("admin:etl_duplicatepair_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "Lists and people",
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    {
+                        "title": "Facility types",
+                        "icon": "category",
+                        "link": reverse_lazy("admin:facilities_facilitytype_changelist"),
+                    },
+                    {
+                        "title": "Service categories",
+                        "icon": "medical_services",
+                        "link": reverse_lazy("admin:facilities_servicecategory_changelist"),
+                    },
+                    {
+                        "title": "Operational statuses",
+                        "icon": "toggle_on",
+                        "link": reverse_lazy("admin:facilities_operationalstatus_changelist"),
+                    },
+                    {
+                        "title": "Contact types",
+                        "icon": "call",
+                        "link": reverse_lazy("admin:facilities_contacttype_changelist"),
+                    },
+                    {"title": "Users", "icon": "person", "link": reverse_lazy("admin:core_user_changelist")},
+                    {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},
+                ],
+            },
+        ],
+    },
+}

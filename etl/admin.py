@@ -1,0 +1,229 @@
+"""Runs, source records and their versions, possible duplicates: to browse; and the facility page's tab of sources."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from core.admin_pages import ReadOnlyAdmin
+from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord, SourceRecordVersion
+from etl.stages.report import COLUMNS, table_rows
+from facilities.admin import FacilityAdmin
+
+STATUS_COLOURS = {
+    "succeeded": "success", "sound": "success", "loaded": "success", "created": "success",
+    "partial": "warning", "pending": "warning", "merged": "info", "updated": "info", "running": "info",
+    "failed": "danger", "refused": "danger", "rejected": "danger", "interrupted": "danger",
+}  # fmt: skip
+
+
+class SourceFileInline(TabularInline):
+    model = SourceFile
+    fields = ["source", "name", "status", "records", "size_bytes", "sha256", "error"]
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    tab = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+
+@admin.register(ImportRun)
+class ImportRunAdmin(ReadOnlyAdmin):
+    list_display = ["title", "status_label", "started_at", "records", "created", "updated", "merged", "rejected", "seconds"]
+    list_filter = ["status"]
+    list_filter_sheet = False
+    date_hierarchy = "started_at"
+    inlines = [SourceFileInline]
+    fields = ["status_label", "started_at", "finished_at", "started_by", "host", "pid", "error", "statement", "rejects", "notes"]
+    readonly_fields = fields
+
+    @display(description="Run", ordering="run_id")
+    def title(self, run: ImportRun) -> str:
+        return f"Run {run.pk}"
+
+    @display(description="Status", label=STATUS_COLOURS)
+    def status_label(self, run: ImportRun) -> str:
+        return run.status
+
+    @display(description="By source")
+    def statement(self, run: ImportRun) -> SafeString | str:
+        if not run.summary:
+            return "nothing was read"
+        head = format_html_join("", '<th class="px-3 py-1 text-right">{}</th>', ((name,) for name in ("source", *COLUMNS)))
+        rows = format_html_join(
+            "",
+            "<tr>{}</tr>",
+            ((format_html_join("", '<td class="px-3 py-1 text-right">{}</td>', ((c,) for c in row)),) for row in table_rows(run.summary)),
+        )
+        return format_html('<div class="overflow-x-auto"><table><tr>{}</tr>{}</table></div>', head, rows)
+
+    @display(description="Rejected, by rule")
+    def rejects(self, run: ImportRun) -> str:
+        return ", ".join(f"{rule}: {count}" for rule, count in run.summary.get("rejects_by_rule", {}).items()) or "none"
+
+    @display(description="About the whole registry")
+    def notes(self, run: ImportRun) -> SafeString | str:
+        return format_html_join("", "<p>{}</p>", ((finding["message"],) for finding in run.findings)) or "nothing unusual"
+
+    def _total(self, run: ImportRun, name: str) -> int | str:
+        return run.summary.get("totals", {}).get(name, "")
+
+    @display(description="Read")
+    def records(self, run: ImportRun) -> int | str:
+        return self._total(run, "read")
+
+    @display(description="Created")
+    def created(self, run: ImportRun) -> int | str:
+        return self._total(run, "created")
+
+    @display(description="Updated")
+    def updated(self, run: ImportRun) -> int | str:
+        return self._total(run, "updated")
+
+    @display(description="Merged")
+    def merged(self, run: ImportRun) -> int | str:
+        return self._total(run, "merged")
+
+    @display(description="Rejected")
+    def rejected(self, run: ImportRun) -> int | str:
+        return self._total(run, "rejected")
+
+    @display(description="Seconds")
+    def seconds(self, run: ImportRun) -> float | str:
+        return run.summary.get("seconds", "")
+
+
+def _findings_list(version: SourceRecordVersion | None) -> SafeString | str:
+    if version is None or not version.findings:
+        return "none"
+    rows = ((f["rule"], f["message"], f["pointer"], f["hint"]) for f in version.findings)
+    return format_html_join("", "<p><b>{}</b>: {} <code>{}</code> — {}</p>", rows)
+
+
+@admin.register(SourceRecord)
+class SourceRecordAdmin(ReadOnlyAdmin):
+    list_display = ["source", "key", "outcome_label", "facility", "last_seen_run", "missing_since"]
+    list_filter = ["source", "outcome"]
+    list_filter_sheet = False
+    list_select_related = ["facility", "last_seen_run", "missing_since"]
+    search_fields = ["key", "facility__facility_name", "facility__facility_code"]
+    show_full_result_count = False
+    fields = ["source", "key", "occurrence", "outcome_label", "facility", "first_seen_run", "last_seen_run", "missing_since", "findings"]
+    readonly_fields = fields
+
+    @display(description="Outcome", label=STATUS_COLOURS, ordering="outcome")
+    def outcome_label(self, record: SourceRecord) -> str:
+        return record.outcome
+
+    @display(description="Findings of the latest version")
+    def findings(self, record: SourceRecord) -> SafeString | str:
+        return _findings_list(record.latest_version)
+
+
+class RuleFilter(SimpleListFilter):
+    title = "rule"
+    parameter_name = "rule"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        rows = SourceRecordVersion.objects.exclude(findings=[]).values_list("findings", flat=True)[:5000]
+        return [(rule, rule) for rule in sorted({finding["rule"] for findings in rows for finding in findings})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SourceRecordVersion]) -> QuerySet[SourceRecordVersion]:  # noqa: ARG002
+        return queryset.filter(findings__contains=[{"rule": self.value()}]) if self.value() else queryset
+
+
+@admin.register(SourceRecordVersion)
+class SourceRecordVersionAdmin(ReadOnlyAdmin):
+    list_display = ["version", "file", "pointer", "state_label", "rules", "run"]
+    list_filter = ["state", "source_record__source", RuleFilter]
+    list_filter_sheet = False
+    list_select_related = ["source_record", "source_file", "run"]
+    search_fields = ["pointer", "source_record__key"]
+    show_full_result_count = False
+    fields = ["source_record", "state_label", "run", "file", "pointer", "findings_list"]
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecordVersion]:
+        return super().get_queryset(request).defer("raw", "standardised")
+
+    @display(description="Version", ordering="version_id")
+    def version(self, version: SourceRecordVersion) -> str:
+        return f"{version.source_record.source} · {version.pk}"
+
+    @display(description="File")
+    def file(self, version: SourceRecordVersion) -> str:
+        return version.source_file.name
+
+    @display(description="State", label=STATUS_COLOURS, ordering="state")
+    def state_label(self, version: SourceRecordVersion) -> str:
+        return version.state
+
+    @display(description="Findings")
+    def rules(self, version: SourceRecordVersion) -> str:
+        return ", ".join(dict.fromkeys(finding["rule"] for finding in version.findings))
+
+    @display(description="Findings")
+    def findings_list(self, version: SourceRecordVersion) -> SafeString | str:
+        return _findings_list(version)
+
+
+@admin.register(DuplicatePair)
+class DuplicatePairAdmin(ReadOnlyAdmin):
+    list_display = ["one", "other", "score", "reason", "decision", "run"]
+    list_filter = ["decision"]
+    list_filter_sheet = False
+    list_select_related = ["first__facility", "second__facility", "run"]
+    fields = ["one", "other", "score", "features", "decision", "run"]
+    readonly_fields = fields
+
+    @display(description="One")
+    def one(self, pair: DuplicatePair) -> str:
+        return f"{pair.first.facility or '?'} ({pair.first.source})"
+
+    @display(description="Other")
+    def other(self, pair: DuplicatePair) -> str:
+        return f"{pair.second.facility or '?'} ({pair.second.source})"
+
+    @display(description="Reason")
+    def reason(self, pair: DuplicatePair) -> str:
+        return str(pair.features.get("reason", ""))
+
+
+class SourceRecordInline(TabularInline):
+    """The facility page's tab of sources: which records stand for it, and what was found on them."""
+
+    model = SourceRecord
+    verbose_name = "source"
+    verbose_name_plural = "sources"
+    fields = ["source", "key", "file", "outcome", "last_seen_run", "findings"]
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    tab = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecord]:
+        return super().get_queryset(request).select_related("latest_version__source_file", "last_seen_run")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    @display(description="File and position")
+    def file(self, record: SourceRecord) -> str:
+        version = record.latest_version
+        return f"{version.source_file.name} {version.pointer}" if version else ""
+
+    @display(description="Findings")
+    def findings(self, record: SourceRecord) -> str:
+        return ", ".join(finding["rule"] for finding in (record.latest_version.findings if record.latest_version else []))
+
+
+FacilityAdmin.inlines.append(SourceRecordInline)

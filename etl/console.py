@@ -1,0 +1,106 @@
+"""What a person at the terminal sees of a run: progress, the summary table, one clear line for what went wrong."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, OperationalError
+from rich.console import Console
+from rich.table import Table
+
+from core.embedded_postgres import EmbeddedPostgresError
+from etl.errors import EtlError
+from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_text
+
+log = structlog.get_logger(__name__)
+FAILURE, WRONG_USAGE, INTERRUPTED = 1, 2, 5
+
+
+class Stream(Protocol):
+    def write(self, msg: str) -> object: ...
+
+
+def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:
+    """Return the exit code of the work; every error ends as one line, its traceback in the log only."""
+    try:
+        return work()
+    except EtlError as error:
+        stderr.write(str(error))
+        return WRONG_USAGE if error.code == "source-unknown" else FAILURE
+    except (EmbeddedPostgresError, ImproperlyConfigured) as error:
+        stderr.write(str(error).splitlines()[0])
+        return FAILURE
+    except OperationalError as error:
+        log.exception("database lost", code="database-lost")
+        stderr.write(f"the database went away ({_first_line(error)}); start it and import again")
+        return INTERRUPTED
+    except DatabaseError as error:
+        log.exception("database refused", code="database-refused")
+        stderr.write(f"the database refused the import ({_first_line(error)}); run `manage.py migrate`, then look into the log")
+        return FAILURE
+    except KeyboardInterrupt:
+        stderr.write("interrupted; import again to go on")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last net: no traceback reaches a user
+        log.exception("unexpected error", code="unexpected")
+        stderr.write(f"an error that nobody expected ({type(error).__name__}); the log has the details")
+        return FAILURE
+
+
+def _first_line(error: Exception) -> str:
+    """Return the kind of database error only: its text may quote values."""
+    cause = error.__cause__ or error
+    state = getattr(cause, "sqlstate", None)
+    return f"{type(cause).__name__}{f', SQLSTATE {state}' if state else ''}"
+
+
+@contextmanager
+def show_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Give a function that is told each step's name; on a terminal the step shows with a spinner, elsewhere nothing."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Console(stderr=True).status("starting") as status:
+        yield lambda step: status.update(step)
+
+
+def print_summary(summary: Mapping[str, Any], stdout: Stream) -> None:
+    """Print the table and what needs a person; the last line names the run and the next useful command."""
+    if sys.stdout.isatty():
+        _print_table(summary)
+        stdout.write("\n".join(remarks(summary)))
+    else:
+        stdout.write(to_text(summary))
+    stdout.write(last_line(summary))
+
+
+def _print_table(summary: Mapping[str, Any]) -> None:
+    table = Table("source", title="Dry run" if summary["dry_run"] else f"Run {summary['run']}")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for row in table_rows(summary):
+        table.add_row(*row, style="bold" if row[0] == "total" else None)
+    Console().print(table)
+
+
+def last_line(summary: Mapping[str, Any]) -> str:
+    """Return the line that names the run and the next useful command."""
+    if summary["dry_run"]:
+        return f"Dry run {summary['status']}; nothing was written. Next: manage.py import_facilities"
+    next_command = "manage.py import_facilities --dry-run" if summary["status"] != "succeeded" else "make serve"
+    return f"Run {summary['run']} {summary['status']}. Next: {next_command}"
+
+
+def write_report(summary: Mapping[str, Any], path: Path) -> None:
+    """Write the report as HTML, or as what the path's suffix asks for (.json, .txt)."""
+    render = {".json": to_json, ".txt": to_text}.get(path.suffix, to_html)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(summary), encoding="utf-8")
+    except OSError as error:
+        message = f"the report cannot be written to {path}: {error.strerror}; name another --report"
+        raise EtlError(message) from error

@@ -1,0 +1,224 @@
+"""Facility rows and their children: read as the planner sees them, written as it planned, in bulk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from core.models import User
+from etl.stages.plan import Action, Change, ContactKey, FacilityState, PlannedPosition
+from etl.stages.records import Accuracy, FacilityRecord
+from facilities.models import (
+    ContactType,
+    Facility,
+    FacilityContact,
+    FacilityCoordinate,
+    FacilityService,
+    OperationalStatus,
+    ServiceCategory,
+)
+from geography.models import Constituency, County, Ward
+
+# Every column that an import may change; the others are the row's own (code, created_at, created_by).
+MUTABLE_COLUMNS = (
+    "registration_number", "facility_name", "facility_type", "operational_status", "county", "constituency", "ward",
+    "address", "town", "level", "ownership", "opening_hours", "website", "has_gender_desk", "is_confidential", "is_active",
+    "updated_by", "updated_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RowIds:
+    """Surrogate keys by stable code, read once per run."""
+
+    county: Mapping[str, int]
+    constituency: Mapping[str, int]
+    ward: Mapping[str, int]
+    status: Mapping[str, int]
+    service: Mapping[str, int]
+    contact_type: Mapping[str, int]
+
+    @classmethod
+    def read(cls) -> "RowIds":
+        def by_code(model: type[models.Model], column: str) -> dict[str, int]:
+            return dict(model._default_manager.values_list(column, "pk"))  # noqa: SLF001 - Django's documented API
+
+        return cls(
+            county=by_code(County, "county_code"),
+            constituency=by_code(Constituency, "constituency_code"),
+            ward=by_code(Ward, "ward_code"),
+            status=by_code(OperationalStatus, "code"),
+            service=by_code(ServiceCategory, "code"),
+            contact_type=by_code(ContactType, "code"),
+        )
+
+
+def existing_state(facility: Facility) -> FacilityState:
+    """Return a facility, read with_details(), as the planner sees it; sealed values stay what they are."""
+    position = getattr(facility, "coordinate", None)
+    return FacilityState(
+        fields={
+            "registration_number": facility.registration_number or "",
+            "name": facility.facility_name,
+            "facility_type": facility.facility_type_id or "",
+            "county_code": facility.county.county_code,
+            "constituency_code": facility.constituency.constituency_code if facility.constituency else "",
+            "ward_code": facility.ward.ward_code if facility.ward else "",
+            "town": facility.town,
+            "address": facility.address,
+            "level": facility.level,
+            "ownership": facility.ownership,
+            "opening_hours": facility.opening_hours,
+            "website": facility.website,
+            "status": facility.operational_status.code if facility.operational_status else "",
+            "has_gender_desk": facility.has_gender_desk,
+            "is_confidential": facility.is_confidential,
+            "is_active": facility.is_active,
+        },
+        contacts={ContactKey(c.contact_type.code, c.value_index): c.is_primary for c in facility.contacts.all()},
+        services=frozenset(s.service_category.code for s in facility.services.all() if s.is_active),
+        position=position and _planned_position(position),
+    )
+
+
+def _planned_position(row: FacilityCoordinate) -> PlannedPosition | None:
+    accuracy = Accuracy(row.accuracy_level)
+    if not row.sealed_position:
+        assert row.latitude is not None
+        assert row.longitude is not None
+        return PlannedPosition(row.latitude, row.longitude, accuracy, is_sealed=False)
+    latitude, _, longitude = str(row.sealed_position).partition(",")
+    to_python = FacilityCoordinate._meta.get_field("latitude").to_python  # noqa: SLF001 - Django's documented API
+    return PlannedPosition(to_python(latitude), to_python(longitude), accuracy, is_sealed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityWriter:
+    """Writes changes in a constant number of statements per batch; rows that do not change are not written."""
+
+    ids: RowIds
+    user: User
+
+    def write(
+        self, changes: Sequence[Change], *, goldens: Sequence[FacilityRecord], facilities: Sequence[Facility | None],
+    ) -> dict[str, int]:
+        """Return the id of each facility by its code, after its row and its children say what was planned."""
+        id_by_code = {facility.facility_code: facility.pk for facility in facilities if facility}
+        rows = [
+            self._row(change, facility)
+            for change, facility in zip(changes, facilities, strict=True)
+            if change.action is Action.CREATE or change.fields
+        ]
+        Facility.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["facility_code"], update_fields=MUTABLE_COLUMNS,
+        )
+        id_by_code |= {row.facility_code: row.pk for row in rows}
+        changed = [(change, golden) for change, golden in zip(changes, goldens, strict=True) if change.action is not Action.KEEP]
+        self._write_contacts(changed, id_by_code)
+        self._write_services([change for change, _ in changed], id_by_code)
+        self._write_positions([change for change, _ in changed if change.position_changed], id_by_code)
+        return id_by_code
+
+    def _row(self, change: Change, existing: Facility | None) -> Facility:
+        fields: dict[str, Any] = dict(change.target.fields)
+        unchanged_address = existing is not None and "address" not in change.fields
+        return Facility(
+            facility_code=change.facility_code,
+            registration_number=fields["registration_number"] or None,
+            facility_name=fields["name"],
+            facility_type_id=fields["facility_type"] or None,
+            operational_status_id=self.ids.status.get(fields["status"]),
+            county_id=self.ids.county[fields["county_code"]],
+            constituency_id=self.ids.constituency.get(fields["constituency_code"]),
+            ward_id=self.ids.ward.get(fields["ward_code"]),
+            address=existing.address if existing and unchanged_address else fields["address"],
+            town=fields["town"],
+            level=fields["level"],
+            ownership=fields["ownership"],
+            opening_hours=fields["opening_hours"],
+            website=fields["website"],
+            has_gender_desk=fields["has_gender_desk"],
+            is_confidential=fields["is_confidential"],
+            is_active=fields["is_active"],
+            created_by=self.user,
+            updated_by=self.user,
+        )
+
+    def _write_contacts(self, changed: Sequence[tuple[Change, FacilityRecord]], id_by_code: Mapping[str, int]) -> None:
+        """Remove, then take the primary mark off, then upsert: one primary per type holds after every statement."""
+        removed = demoted = Q(pk__in=[])
+        rows = []
+        for change, golden in changed:
+            facility_id = id_by_code[change.facility_code]
+            for key in change.contacts_to_remove:
+                removed |= self._contact(facility_id, key)
+            value_by_key = {
+                ContactKey(contact.type, FacilityContact.index_of(contact.value)): contact.value for contact in golden.contacts
+            }
+            for key, is_primary in change.contacts_to_set.items():
+                if not is_primary and change.action is Action.UPDATE:
+                    demoted |= self._contact(facility_id, key)
+                rows.append(
+                    FacilityContact(
+                        facility_id=facility_id,
+                        contact_type_id=self.ids.contact_type[key.type],
+                        contact_value=value_by_key[key],
+                        value_index=key.index,
+                        is_primary=is_primary,
+                    ),
+                )
+        if removed != Q(pk__in=[]):
+            FacilityContact.objects.filter(removed).delete()
+        if demoted != Q(pk__in=[]):
+            FacilityContact.objects.filter(demoted).update(is_primary=False)
+        FacilityContact.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["facility", "contact_type", "value_index"], update_fields=["is_primary"],
+        )
+
+    def _contact(self, facility_id: int, key: ContactKey) -> Q:
+        return Q(facility=facility_id, contact_type=self.ids.contact_type[key.type], value_index=key.index)
+
+    def _write_services(self, changed: Sequence[Change], id_by_code: Mapping[str, int]) -> None:
+        removed = Q(pk__in=[])
+        rows = []
+        for change in changed:
+            facility_id = id_by_code[change.facility_code]
+            gone = [self.ids.service[code] for code in change.services_to_remove]
+            if gone:
+                removed |= Q(facility=facility_id, service_category__in=gone)
+            rows += [
+                FacilityService(facility_id=facility_id, service_category_id=self.ids.service[code], is_active=True)
+                for code in sorted(change.services_to_add)
+            ]
+        if removed != Q(pk__in=[]):
+            FacilityService.objects.filter(removed).delete()
+        FacilityService.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["facility", "service_category"], update_fields=["is_active"],
+        )
+
+    def _write_positions(self, changed: Sequence[Change], id_by_code: Mapping[str, int]) -> None:
+        gone = [id_by_code[change.facility_code] for change in changed if change.target.position is None]
+        if gone:
+            FacilityCoordinate.objects.filter(facility__in=gone).delete()
+        rows = [
+            _coordinate(id_by_code[change.facility_code], change.target.position)
+            for change in changed
+            if change.target.position
+        ]
+        FacilityCoordinate.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["facility"],
+            update_fields=["latitude", "longitude", "sealed_position", "accuracy_level"],
+        )
+
+
+def _coordinate(facility_id: int, position: PlannedPosition) -> FacilityCoordinate:
+    row = FacilityCoordinate(facility_id=facility_id, accuracy_level=position.accuracy.value)
+    if position.is_sealed:
+        row.sealed_position = f"{position.latitude},{position.longitude}"
+    else:
+        row.latitude, row.longitude = position.latitude, position.longitude
+    return row

@@ -1,0 +1,27 @@
+"""The pipeline's fingerprint: a record that was read by other mappings, schemas, aliases or rules is read again."""
+
+from dataclasses import astuple
+from hashlib import sha256
+from pathlib import Path
+
+from etl.stages.records import Lookup, Reference
+
+_ROOT = Path(__file__).resolve().parent.parent
+_WHAT_READS = ("etl/sources/*.py", "etl/stages/*.py", "etl/schemas/*.json", "geography/names.py", "geography/gazetteer.py")
+
+
+def pipeline_fingerprint(reference: Reference) -> str:
+    """Return a SHA-256 over the code and the reference data that turn a raw record into a canonical one."""
+    digest = sha256(reference.gazetteer.fingerprint.encode())
+    for pattern in _WHAT_READS:
+        for path in sorted(_ROOT.glob(pattern)):
+            digest.update(path.read_bytes())
+    for lookup in (reference.facility_types, reference.services, reference.statuses, reference.contact_types):
+        digest.update(_lookup_bytes(lookup))
+    digest.update(repr(sorted(reference.kind_by_type.items())).encode())
+    return digest.hexdigest()
+
+
+def _lookup_bytes(lookup: Lookup) -> bytes:
+    codes, code_by_text = astuple(lookup)
+    return repr((sorted(codes), sorted(code_by_text.items()))).encode()

@@ -1,0 +1,225 @@
+"""Pass 1: a source's record stream becomes versions in the ledger, pending or rejected; nothing else is touched."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import batched
+from typing import Any
+
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+
+from core.crypto import blind_index
+from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
+from etl.sources import Source
+from etl.stages import clean
+from etl.stages.canonical import to_canonical
+from etl.stages.identity import natural_key
+from etl.stages.records import FacilityRecord, Finding, RawRecord, Reference, Severity, StagedFacility
+from etl.stages.rules import find_rule_breaks
+from etl.stages.transform import standardise
+from etl.stages.validate import find_schema_errors
+from facilities.models import FacilityContact
+
+CHUNK = 500  # records staged at a time
+Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """A raw record, who it is and what it says, before anything is decided about it."""
+
+    raw: RawRecord
+    file: SourceFile
+    staged: StagedFacility
+    key: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What became of a record: its canonical form, and what was found on the way."""
+
+    record: FacilityRecord | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_rejected(self) -> bool:
+        return any(finding.severity is Severity.REJECT for finding in self.findings)
+
+
+@transaction.atomic
+def stage_source(
+    stream: Iterable[tuple[SourceFile, RawRecord]], *, run: ImportRun, source: Source, reference: Reference, fingerprint: str,
+) -> int:
+    """Return how many records of a source were staged: all of them, or none where the stream raises.
+
+    Each new or changed record appends a version; an unchanged one is only marked as seen in this run.
+    """
+    count = 0
+    for chunk in batched(stream, CHUNK):
+        _stage_chunk([_read(file, raw, source) for file, raw in chunk], run, source, reference, fingerprint)
+        count += len(chunk)
+    return count
+
+
+def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
+    """Return the canonical record and every finding: of the file, the raw schema, the transform, the rules, the schema."""
+    if raw.findings:
+        return Assessment(None, _located(raw.findings, raw))
+    broken = find_schema_errors(raw.payload, schema=source.schema, rule="raw-schema", pointer=raw.pointer)
+    if broken:
+        return Assessment(None, broken)
+    transformed = standardise(staged, source=source.name, key=key, reference=reference)
+    findings = transformed.findings + find_rule_breaks(transformed.record, reference)
+    if not any(finding.severity is Severity.REJECT for finding in findings):
+        findings += find_schema_errors(to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema")
+    return Assessment(transformed.record, _located(findings, raw))
+
+
+def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]:
+    """Return the findings with the record's pointer where they have none of their own."""
+    return tuple(
+        finding
+        if finding.pointer.startswith(raw.pointer) and finding.pointer
+        else Finding(**(_finding_dict(finding) | {"severity": finding.severity, "pointer": raw.pointer}))
+        for finding in findings
+    )
+
+
+def _finding_dict(finding: Finding) -> dict[str, Any]:
+    return asdict(finding)
+
+
+def _read(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
+    staged = source.stage(raw)
+    content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
+    return ReadRecord(raw, file, staged, natural_key(staged), blind_index(content, purpose="record content"))
+
+
+def _stage_chunk(
+    read: Sequence[ReadRecord], run: ImportRun, source: Source, reference: Reference, fingerprint: str,
+) -> None:
+    known = _known_records(read, source)
+    seen: dict[str, list[SourceRecord]] = defaultdict(list)  # outcome -> unchanged records
+    fresh: list[tuple[SourceRecord, ReadRecord]] = []
+    for item, record in _matched(read, known, run, source):
+        latest = record.latest_version
+        if latest and latest.content_hash == item.content_hash and latest.fingerprint == fingerprint:
+            seen[_outcome_again(latest)].append(record)
+        else:
+            fresh.append((record, item))
+    for outcome, records in seen.items():
+        SourceRecord.objects.filter(pk__in=[record.pk for record in records]).update(
+            last_seen_run=run, outcome=outcome, missing_since=None,
+        )
+    if fresh:
+        _append_versions(fresh, run, source, reference, fingerprint)
+
+
+def _outcome_again(latest: SourceRecordVersion) -> str:
+    """Return the outcome of a record that says what it said before: rejects stay rejects, what was never loaded waits."""
+    return {State.REJECTED: Outcome.REJECTED, State.PENDING: Outcome.PENDING}.get(State(latest.state), Outcome.UNCHANGED)
+
+
+def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list[SourceRecord]]:
+    """Return the records that the ledger has under these keys, by key, in the order of their occurrence."""
+    known: dict[str, list[SourceRecord]] = defaultdict(list)
+    rows = (
+        SourceRecord.objects.filter(source=source.name, key__in={item.key for item in read})
+        .select_related("latest_version")
+        .defer("latest_version__raw", "latest_version__standardised", "latest_version__findings")
+        .order_by("key", "occurrence")
+    )
+    for record in rows:
+        known[record.key].append(record)
+    return known
+
+
+def _matched(
+    read: Sequence[ReadRecord], known: dict[str, list[SourceRecord]], run: ImportRun, source: Source,
+) -> list[tuple[ReadRecord, SourceRecord]]:
+    """Return each record with its row of the ledger, an unsaved one where it has none.
+
+    A key that repeats inside a source takes the rows of its key one by one: the row that holds the same content first,
+    else the lowest that this run has not seen, so that the order of a file's records changes nothing.
+    """
+    free = {key: [row for row in rows if row.last_seen_run_id != run.pk] for key, rows in known.items()}
+    matched: list[tuple[ReadRecord, SourceRecord]] = []
+    leftover: list[ReadRecord] = []
+    for item in read:
+        same = next((row for row in free.get(item.key, ()) if _holds(row, item)), None)
+        if same:
+            free[item.key].remove(same)
+            matched.append((item, same))
+        else:
+            leftover.append(item)
+    for item in sorted(leftover, key=lambda item: item.content_hash):
+        rows = free.get(item.key)
+        if rows:
+            matched.append((item, rows.pop(0)))
+        else:
+            row = SourceRecord(source=source.name, key=item.key, occurrence=len(known[item.key]), first_seen_run=run)
+            known[item.key].append(row)
+            matched.append((item, row))
+    return matched
+
+
+def _holds(row: SourceRecord, item: ReadRecord) -> bool:
+    return row.latest_version is not None and row.latest_version.content_hash == item.content_hash
+
+
+def _append_versions(
+    fresh: Sequence[tuple[SourceRecord, ReadRecord]], run: ImportRun, source: Source, reference: Reference, fingerprint: str,
+) -> None:
+    assessed = [
+        (record, item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference))
+        for record, item in fresh
+    ]
+    for record, _, assessment in assessed:
+        record.last_seen_run = run
+        record.missing_since = None
+        record.outcome = Outcome.REJECTED if assessment.is_rejected else Outcome.PENDING
+        if assessment.record and not (assessment.is_rejected and record.good_version_id):
+            record.county_code = assessment.record.county_code
+            record.identifier = assessment.record.identifier[:80]
+            record.contact_indexes = private_contact_indexes(assessment.record)
+    new = [record for record, _, _ in assessed if not record.pk]
+    old = [record for record, _, _ in assessed if record.pk]
+    SourceRecord.objects.bulk_create(new)
+    SourceRecord.objects.bulk_update(
+        old, ["last_seen_run", "missing_since", "outcome", "county_code", "identifier", "contact_indexes"],
+    )
+    SourceRecordVersion.objects.filter(
+        pk__in=[r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id],
+    ).update(state=State.SUPERSEDED)
+    SourceRecordVersion.objects.bulk_create(
+        [_version(record, item, assessment, run, fingerprint) for record, item, assessment in assessed],
+    )
+    newest = SourceRecordVersion.objects.filter(source_record=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    SourceRecord.objects.filter(pk__in=[record.pk for record, _, _ in assessed]).update(latest_version=Subquery(newest))
+
+
+def private_contact_indexes(record: FacilityRecord) -> list[str]:
+    """Return short blind indexes (16 hex digits) of the contacts that may tell one place from another: no hotlines."""
+    values = (contact.value for contact in record.contacts if not clean.is_hotline(contact.value))
+    return sorted({FacilityContact.index_of(value)[:16] for value in values})
+
+
+def _version(
+    record: SourceRecord, item: ReadRecord, assessment: Assessment, run: ImportRun, fingerprint: str,
+) -> SourceRecordVersion:
+    canonical = to_canonical(assessment.record) if assessment.record else None
+    return SourceRecordVersion(
+        source_record=record,
+        run=run,
+        source_file=item.file,
+        pointer=item.raw.pointer[:1000],
+        content_hash=item.content_hash,
+        fingerprint=fingerprint,
+        raw={"payload": item.raw.payload, "inherited": dict(item.raw.inherited)},
+        standardised=canonical,
+        findings=[_finding_dict(finding) for finding in assessment.findings],
+        state=State.REJECTED if assessment.is_rejected else State.PENDING,
+    )

@@ -1,0 +1,252 @@
+"""Pass 2: match county by county, fold golden records, plan, and upsert in batches, ledger rows in the same transaction."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import batched
+from time import perf_counter
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from core.models import User
+from etl.facility_rows import FacilityWriter, RowIds, existing_state
+from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
+from etl.sources import SOURCES
+from etl.stages.canonical import from_canonical
+from etl.stages.dedupe import MatchRecord, Pair, Verdict, match_county
+from etl.stages.merge import Contributor, fold
+from etl.stages.names import read_name
+from etl.stages.plan import Action, Change, plan_change
+from etl.stages.records import FacilityRecord, Reference, Severity
+from facilities.models import Facility, FacilityContact
+
+log = structlog.get_logger(__name__)
+Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
+
+SHARED_BY = 5  # a contact on more source records than this is a brand's or a hotline and tells no place from another
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A source record that stands for a facility, with what it says now."""
+
+    row: SourceRecord
+    record: FacilityRecord
+    is_pending: bool
+
+    @property
+    def contributor(self) -> Contributor:
+        return Contributor(self.record, SOURCES[self.row.source].precedence, self.row.occurrence)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The source records of one facility, at least one of them pending; `facility_id` is None for a new one."""
+
+    members: tuple[Member, ...]
+    facility_id: int | None
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What pass 2 did: facilities by action, batches and pairs."""
+
+    actions: dict[Action, int] = field(default_factory=lambda: defaultdict(int))
+    batches: int = 0
+    pairs_to_review: int = 0
+
+
+def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int, user: User) -> Loaded:
+    """Return what was done with every pending version of these sources: each now stands for a facility."""
+    loaded = Loaded()
+    writer = FacilityWriter(ids=RowIds.read(), user=user)
+    for groups in batched(_pending_groups(run, sources, reference, loaded), batch_size):
+        started = perf_counter()
+        with transaction.atomic():
+            actions = _load_batch(groups, writer)
+        loaded.batches += 1
+        for action in actions:
+            loaded.actions[action] += 1
+        log.info("batch loaded", batch=loaded.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
+    return loaded
+
+
+def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference, loaded: Loaded) -> Iterator[Group]:
+    """Yield what there is to load, county by county in the order of their codes: a batch may span counties."""
+    pending = Q(latest_version__state=State.PENDING, source__in=sources)
+    counties = SourceRecord.objects.filter(pending).values_list("county_code", flat=True).distinct()
+    shared = shared_contacts()
+    for county_code in sorted(counties):
+        members = _county_members(county_code, pending)
+        matchable = [_match_record(member, reference, shared) for member in members]
+        clusters, pairs = match_county(matchable)
+        loaded.pairs_to_review += _save_pairs(members, pairs, run)
+        for indexes in clusters:
+            group = tuple(members[index] for index in indexes)
+            if any(member.is_pending for member in group):
+                yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
+
+
+def shared_contacts() -> frozenset[str]:
+    """Return the contact indexes that stand on more than SHARED_BY source records."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c FROM source_records, unnest(contact_indexes) AS c GROUP BY c HAVING count(*) > %s", [SHARED_BY],
+        )
+        return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _county_members(county_code: str, pending: Q) -> list[Member]:
+    """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
+    moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
+    rows = (
+        SourceRecord.objects.filter(Q(county_code=county_code) | Q(facility__in=moved))
+        .filter(pending | Q(good_version__isnull=False, facility__isnull=False))
+        .annotate(is_pending=pending)
+        .order_by("source", "key", "occurrence")
+    )
+    versions = SourceRecordVersion.objects.only("standardised").in_bulk(
+        [row.latest_version_id if row.is_pending else row.good_version_id for row in rows],
+    )
+    return [
+        Member(row, from_canonical(versions[version_id].standardised), row.is_pending)
+        for row in rows
+        for version_id in (row.latest_version_id if row.is_pending else row.good_version_id,)
+    ]
+
+
+def _match_record(member: Member, reference: Reference, shared: frozenset[str]) -> MatchRecord:
+    row, record = member.row, member.record
+    point = record.position
+    return MatchRecord(
+        order=(SOURCES[row.source].precedence, row.key, row.occurrence),
+        source=row.source,
+        key=row.key,
+        facility=row.facility_id,
+        is_new=member.is_pending,
+        name=read_name(record.name),
+        facility_type=record.facility_type,
+        kind=reference.kind_by_type.get(record.facility_type, ""),
+        county=record.county_code,
+        constituency=record.constituency_code,
+        ward=record.ward_code,
+        identifier=record.identifier,
+        point=point and (float(point.latitude), float(point.longitude)),
+        contacts=frozenset(row.contact_indexes) - shared,
+    )
+
+
+def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> int:
+    """Return how many pairs are newly up for review; a decision that a person took is never overwritten."""
+    rows = []
+    for pair in pairs:
+        first, second = sorted((members[pair.first].row, members[pair.second].row), key=lambda row: row.pk)
+        decision = DuplicatePair.Decision.MERGED if pair.verdict is Verdict.MERGE else DuplicatePair.Decision.TO_REVIEW
+        features = {**pair.features, "reason": pair.reason}
+        rows.append(DuplicatePair(first=first, second=second, score=pair.score, features=features, decision=decision, run=run))
+    before = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count()
+    DuplicatePair.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
+    return DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count() - before
+
+
+def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> list[Action]:
+    """Return what was done for each group; facilities, children and ledger rows are written together."""
+    goldens = [fold([member.contributor for member in group.members]) for group in groups]
+    existing = _existing_facilities(groups, goldens)
+    facilities = [
+        existing.get(group.facility_id) if group.facility_id else existing.get(golden.facility_code)
+        for group, golden in zip(groups, goldens, strict=True)
+    ]
+    goldens = _without_clashing_numbers(groups, goldens, facilities)
+    changes = [
+        plan_change(
+            golden,
+            code=facility.facility_code if facility else golden.facility_code,
+            existing=existing_state(facility) if facility else None,
+            index_of=FacilityContact.index_of,
+        )
+        for golden, facility in zip(goldens, facilities, strict=True)
+    ]
+    id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
+    _close_versions(groups, changes, id_by_code)
+    return [change.action for change in changes]
+
+
+def _existing_facilities(groups: Sequence[Group], goldens: Sequence[FacilityRecord]) -> dict[int | str, Facility]:
+    """Return the facilities of the batch by id and by code."""
+    ids = [group.facility_id for group in groups if group.facility_id]
+    codes = [golden.facility_code for group, golden in zip(groups, goldens, strict=True) if not group.facility_id]
+    rows = Facility.objects.filter(Q(pk__in=ids) | Q(facility_code__in=codes)).with_details().order_by("pk")
+    found: dict[int | str, Facility] = {}
+    for row in rows.select_for_update(of=("self",)):
+        found[row.pk] = found[row.facility_code] = row
+    return found
+
+
+def _without_clashing_numbers(
+    groups: Sequence[Group], goldens: Sequence[FacilityRecord], facilities: Sequence[Facility | None],
+) -> list[FacilityRecord]:
+    """Return the golden records, each without a registration number that another facility holds, with a finding."""
+    wanted = {golden.registration_number for golden in goldens if golden.registration_number}
+    owners = dict(
+        Facility.objects.filter(registration_number__in=wanted).values_list("registration_number", "facility_code"),
+    )
+    kept = []
+    for group, golden, facility in zip(groups, goldens, facilities, strict=True):
+        code = facility.facility_code if facility else golden.facility_code
+        number = golden.registration_number
+        if number and owners.setdefault(number, code) != code:
+            _add_clash_finding(group, owner=owners[number])
+            golden = replace(golden, registration_number="")  # noqa: PLW2901 - the record goes on without its number
+        kept.append(golden)
+    return kept
+
+
+def _add_clash_finding(group: Group, *, owner: str) -> None:
+    finding = {
+        "rule": "registration-number-clash",
+        "severity": Severity.WARNING.value,
+        "field": "registration_number",
+        "message": f"its registration number belongs to {owner}; the facility is kept without one",
+        "pointer": "",
+        "value": "",
+        "hint": "ask both sources which of them holds the number",
+    }
+    versions = SourceRecordVersion.objects.filter(pk__in=[m.row.latest_version_id for m in group.members if m.is_pending])
+    for version in versions:
+        version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), finding]
+        version.save(update_fields=["findings"])
+
+
+def _close_versions(groups: Sequence[Group], changes: Sequence[Change], id_by_code: dict[str, int]) -> None:
+    """Turn the batch's pending versions loaded and give each record its facility and its outcome in this run."""
+    by_outcome: dict[str, list[int]] = defaultdict(list)
+    joining: list[SourceRecord] = []
+    for group, change in zip(groups, changes, strict=True):
+        for member in group.members:
+            if not member.is_pending:
+                continue
+            by_outcome[_outcome(member, group, change)].append(member.row.pk)
+            if member.row.facility_id != id_by_code[change.facility_code]:
+                member.row.facility_id = id_by_code[change.facility_code]
+                joining.append(member.row)
+    pending = [pk for pks in by_outcome.values() for pk in pks]
+    SourceRecordVersion.objects.filter(source_record__in=pending, state=State.LOADED).update(state=State.SUPERSEDED)
+    SourceRecordVersion.objects.filter(source_record__in=pending, state=State.PENDING).update(state=State.LOADED)
+    SourceRecord.objects.bulk_update(joining, ["facility"])
+    for outcome, pks in by_outcome.items():
+        SourceRecord.objects.filter(pk__in=pks).update(outcome=outcome, good_version=F("latest_version"))
+
+
+def _outcome(member: Member, group: Group, change: Change) -> str:
+    """Return what happened to one pending record: its founder created the facility, a newcomer merged into it."""
+    if member.row.facility_id is None:
+        founder = min(group.members, key=lambda m: (m.contributor.precedence, m.row.key, m.row.occurrence))
+        is_founder = member is founder and member.record.facility_code == change.facility_code
+        if not is_founder:
+            return Outcome.MERGED
+        if change.action is Action.CREATE:
+            return Outcome.CREATED
+    return Outcome.UNCHANGED if change.action is Action.KEEP else Outcome.UPDATED

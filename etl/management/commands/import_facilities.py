@@ -1,0 +1,65 @@
+"""manage.py import_facilities: see `--help` and docs/operations.md."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from etl.console import print_summary, run_with_exit_code, show_progress, write_report
+from etl.pipeline import ImportOptions, import_facilities
+from etl.sources import SOURCES
+from etl.stages.gates import RejectLimit, exit_code
+from etl.stages.report import to_json
+
+
+class Command(BaseCommand):
+    help = "Import the facility files: extract, validate, transform, dedupe, upsert."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("sources", nargs="*", metavar="SOURCE", help=f"all, or some of: {', '.join(SOURCES)}")
+        parser.add_argument("--data-dir", type=Path, default=settings.RAW_DATA_DIR, help="where the files are")
+        parser.add_argument("--dry-run", action="store_true", help="show what would happen; leave no row")
+        parser.add_argument("--batch-size", type=_positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction")
+        parser.add_argument("--workers", type=_positive, default=settings.ETL_WORKERS, help="processes for reading large files")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--report", type=Path, metavar="PATH", help="write an HTML report (.json: JSON, .txt: text)")
+        parser.add_argument("--max-rejects", type=RejectLimit.parse, metavar="N|P%", help="exit 4 beyond that many rejects")
+        parser.add_argument("--fail-on", choices=["never", "rejects", "quality"], default="never", help="exit 4 on these")
+        parser.add_argument("--allow-shrink", action="store_true", help="accept a source that holds no record")
+        parser.add_argument("--quiet", action="store_true", help="print nothing on success")
+
+    def handle(self, **options: Any) -> None:
+        sys.exit(run_with_exit_code(lambda: self._import(options), self.stderr))
+
+    def _import(self, options: dict[str, Any]) -> int:
+        wanted = ImportOptions(
+            data_dir=options["data_dir"],
+            sources=tuple(options["sources"]),
+            dry_run=options["dry_run"],
+            batch_size=options["batch_size"],
+            workers=options["workers"],
+            allow_shrink=options["allow_shrink"],
+        )
+        with show_progress(quiet=options["quiet"]) as progress:
+            summary = import_facilities(wanted, progress=progress)
+        if options["report"]:
+            write_report(summary, options["report"])
+        code = exit_code(summary, limit=options["max_rejects"], fail_on=options["fail_on"])
+        self._print(summary, code, options)
+        return code
+
+    def _print(self, summary: dict[str, Any], code: int, options: dict[str, Any]) -> None:
+        if options["json"]:
+            self.stdout.write(to_json(summary))
+        elif code or not options["quiet"]:
+            print_summary(summary, self.stdout)
+
+
+def _positive(text: str) -> int:
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    message = "must be a whole number above 0"
+    raise argparse.ArgumentTypeError(message)

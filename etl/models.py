@@ -1,0 +1,173 @@
+"""The ledger: runs, the files they read, every source record that was ever seen and every version of it."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from core.crypto import EncryptedJSONField
+
+
+class ImportRun(models.Model):
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        SUCCEEDED = "succeeded"
+        PARTIAL = "partial"
+        FAILED = "failed"
+        INTERRUPTED = "interrupted"
+
+    run_id = models.BigAutoField(primary_key=True)
+    status = models.CharField(max_length=20, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    started_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    options = models.JSONField(default=dict)
+    summary = models.JSONField(default=dict, help_text="the object that import_facilities --json prints")
+    findings = models.JSONField(default=list, help_text="findings about the data set as a whole")
+    error = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "import_runs"
+        ordering = ["-run_id"]
+
+    def __str__(self) -> str:
+        return f"Run {self.pk}"
+
+
+class SourceFile(models.Model):
+    """One file as one run read it: what it was, and whether it was sound."""
+
+    class Status(models.TextChoices):
+        SOUND = "sound"
+        REFUSED = "refused"
+
+    source_file_id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="files")
+    source = models.CharField(max_length=50)
+    name = models.CharField(max_length=255)
+    status = models.CharField(max_length=20, choices=Status)
+    error = models.TextField(blank=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+    records = models.PositiveIntegerField(default=0)
+    profile = models.JSONField(default=list, help_text="inferred schema: path, records, types, nulls")
+
+    class Meta:
+        db_table = "source_files"
+        ordering = ["source_file_id"]
+        constraints = [models.UniqueConstraint(fields=["run", "source", "name"], name="file_once_per_run")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SourceRecord(models.Model):
+    """One record of one source, known by its natural key, over all the runs that saw it.
+
+    Records of one source that share a key (a list that names a place twice) are told apart by `occurrence`.
+    """
+
+    class Outcome(models.TextChoices):
+        PENDING = "pending"
+        CREATED = "created"
+        UPDATED = "updated"
+        UNCHANGED = "unchanged"
+        MERGED = "merged"
+        REJECTED = "rejected"
+
+    source_record_id = models.BigAutoField(primary_key=True)
+    source = models.CharField(max_length=50)
+    key = models.CharField(max_length=80)
+    occurrence = models.PositiveIntegerField(default=0)
+    facility = models.ForeignKey(
+        "facilities.Facility", on_delete=models.SET_NULL, null=True, related_name="source_records",
+    )
+    latest_version = models.ForeignKey("SourceRecordVersion", on_delete=models.PROTECT, null=True, related_name="+")
+    good_version = models.ForeignKey(
+        "SourceRecordVersion", on_delete=models.PROTECT, null=True, related_name="+", help_text="the last that was loaded",
+    )
+    county_code = models.CharField(max_length=10, blank=True, help_text="of the newest version that is not rejected")
+    identifier = models.CharField(max_length=80, blank=True, help_text="national facility code, where the source has one")
+    contact_indexes = ArrayField(
+        models.CharField(max_length=16), default=list, help_text="blind indexes of its phones and e-mails, hotlines left out",
+    )
+    first_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
+    last_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
+    outcome = models.CharField(max_length=20, choices=Outcome, help_text="in the run that saw it last")
+    missing_since = models.ForeignKey(ImportRun, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        db_table = "source_records"
+        ordering = ["source", "key", "occurrence"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "key", "occurrence"], name="source_record_once"),
+        ]
+        indexes = [
+            models.Index(fields=["county_code", "source"], name="idx_records_county"),
+            models.Index(fields=["identifier"], condition=~Q(identifier=""), name="idx_records_identifier"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.key}"
+
+
+class SourceRecordVersion(models.Model):
+    """What a source said of a record at one time, sealed; `state` is where it stands on its way to a facility."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        LOADED = "loaded"
+        REJECTED = "rejected"
+        SUPERSEDED = "superseded"
+
+    version_id = models.BigAutoField(primary_key=True)
+    source_record = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="versions")
+    run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="versions")
+    source_file = models.ForeignKey(SourceFile, on_delete=models.PROTECT, related_name="+")
+    pointer = models.CharField(max_length=1000, help_text="JSON pointer inside the file")
+    content_hash = models.CharField(max_length=64, help_text="keyed hash of the raw record and what it inherits")
+    fingerprint = models.CharField(max_length=64, help_text="of the mapping, schemas, aliases and rules that read it")
+    raw = EncryptedJSONField(null=True)
+    standardised = EncryptedJSONField(null=True)
+    findings = models.JSONField(default=list)
+    state = models.CharField(max_length=20, choices=State)
+
+    class Meta:
+        db_table = "source_record_versions"
+        ordering = ["-version_id"]
+        indexes = [
+            models.Index(fields=["source_record"], condition=Q(state="pending"), name="idx_versions_pending"),
+            models.Index(fields=["state", "run"], name="idx_versions_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Version {self.pk}"
+
+
+class DuplicatePair(models.Model):
+    """Two source records that may stand for one place, the score of each feature, and what was decided."""
+
+    class Decision(models.TextChoices):
+        TO_REVIEW = "to_review"
+        MERGED = "merged"
+        SEPARATE = "separate"
+
+    pair_id = models.BigAutoField(primary_key=True)
+    first = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="+")
+    second = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="+")
+    score = models.FloatField(help_text="0..1")
+    features = models.JSONField(default=dict, help_text="each feature's part, 0..1, and the reason for the decision")
+    decision = models.CharField(max_length=20, choices=Decision)
+    run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="pairs")
+
+    class Meta:
+        db_table = "duplicate_pairs"
+        ordering = ["-score", "pair_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="pair_once"),
+            models.CheckConstraint(condition=Q(first__lt=F("second")), name="pair_in_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Pair {self.pk}"

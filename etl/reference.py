@@ -1,0 +1,44 @@
+"""Reads the reference data of a run - gazetteer and lookups - from the database, once."""
+
+from collections.abc import Iterable
+
+from etl.errors import ReferenceDataError
+from etl.stages.clean import to_key
+from etl.stages.records import Lookup, Reference
+from facilities.models import ContactType, FacilityType, OperationalStatus, ServiceCategory
+from facilities.models import Lookup as LookupRow
+from geography.gazetteer import Alias, Gazetteer, Level, Place
+from geography.models import Constituency, County, PlaceAlias, Ward
+
+
+def read_reference() -> Reference:
+    """Return gazetteer and lookups; raises ReferenceDataError where they are not loaded."""
+    places = [
+        *(Place(Level.COUNTY, c.county_code, c.county_name, "") for c in County.objects.all()),
+        *(
+            Place(Level.CONSTITUENCY, c.constituency_code, c.constituency_name, c.county.county_code)
+            for c in Constituency.objects.select_related("county")
+        ),
+        *(
+            Place(Level.WARD, w.ward_code, w.ward_name, w.constituency.constituency_code)
+            for w in Ward.objects.select_related("constituency")
+        ),
+    ]
+    types = list(FacilityType.objects.all())
+    if not places or not types:
+        message = "geography or lookups are not loaded: run `manage.py load_geography` first"
+        raise ReferenceDataError(message)
+    aliases = [Alias(a.level, a.alias, a.parent_code, a.target_code, a.kind) for a in PlaceAlias.objects.all()]
+    return Reference(
+        gazetteer=Gazetteer.of(places, aliases),
+        facility_types=_lookup((row, row.type_name) for row in types),
+        kind_by_type={row.code: row.kind for row in types},
+        services=_lookup((row, row.category_name) for row in ServiceCategory.objects.all()),
+        statuses=_lookup((row, row.status_name) for row in OperationalStatus.objects.all()),
+        contact_types=_lookup((row, row.type_name) for row in ContactType.objects.all()),
+    )
+
+
+def _lookup(rows: Iterable[tuple[LookupRow, str]]) -> Lookup:
+    code_by_text = {to_key(text): row.code for row, name in rows for text in (row.code, name, *row.aliases)}
+    return Lookup(codes=frozenset(code_by_text.values()), code_by_text=code_by_text)

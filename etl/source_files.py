@@ -1,0 +1,70 @@
+"""Finds a source's files and reads them for soundness, several at once where they are large."""
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.errors import EtlError, MissingFileError
+from etl.sources import SOURCES
+from etl.stages.extract import inspect_file
+from etl.stages.records import SoundFile
+
+WORTH_A_PROCESS = 8 * 1024 * 1024  # bytes in all: below that, starting processes costs more than it saves
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One file of a source: sound, or refused with the reason."""
+
+    path: Path
+    sound: SoundFile | None
+    error: EtlError | None
+
+
+def find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
+    """Return the files of a source: `<source>.json`, or every file of the folder `<source>`; MissingFileError without."""
+    single, folder = data_dir / f"{source}.json", data_dir / source
+    parts = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    if single.exists() and parts:
+        message = f"both {single.name} and the folder {source}/ are in {data_dir}: keep one of them"
+        raise MissingFileError(message)
+    if parts:
+        return tuple(parts)
+    if not single.exists():
+        message = f"{single.name} is not in {data_dir}: put it there, or name the sources to import"
+        raise MissingFileError(message)
+    return (single,)
+
+
+def inspect_files(
+    paths_by_source: dict[str, tuple[Path, ...]], *, max_bytes: int, profiling: bool, workers: int,
+) -> dict[str, list[Inspection]]:
+    """Return the soundness reading of every file, by source."""
+    jobs = [(source, path, max_bytes, profiling) for source, paths in paths_by_source.items() for path in paths]
+    found: dict[str, list[Inspection]] = {source: [] for source in paths_by_source}
+    for (source, *_), inspection in zip(jobs, _run(jobs, workers), strict=True):
+        found[source].append(inspection)
+    return found
+
+
+def _run(jobs: Sequence[tuple[str, Path, int, bool]], workers: int) -> list[Inspection]:
+    size = sum(path.stat().st_size for _, path, *_ in jobs if path.is_file())
+    if workers < 2 or len(jobs) < 2 or size < WORTH_A_PROCESS:
+        return [_inspect(job) for job in jobs]
+    # spawned, not forked: a child must not inherit the database connections
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as executor:
+        return list(executor.map(_inspect, jobs))
+
+
+def _inspect(job: tuple[str, Path, int, bool]) -> Inspection:
+    name, path, max_bytes, profiling = job
+    source = SOURCES[name]
+    try:
+        sound = inspect_file(
+            path, source=name, layout=source.layout, max_bytes=max_bytes, may_be_empty=source.may_be_empty, profiling=profiling,
+        )
+    except EtlError as error:
+        return Inspection(path, None, error)
+    return Inspection(path, sound, None)

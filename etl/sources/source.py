@@ -1,0 +1,25 @@
+"""What a source is: one entry of SOURCES."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from etl.stages.records import Layout, RawRecord, StagedFacility
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source and how to read it.
+
+    `precedence`: 1 is believed first when two sources disagree. `expected_records` is the document's estimate: a first run
+    that reads less than half or more than double of it warns. `schema` names a file in etl/schemas.
+    """
+
+    name: str
+    type: str
+    schema: str
+    layout: Layout
+    key_fields: tuple[str, ...]
+    expected_records: int
+    precedence: int
+    stage: Callable[[RawRecord], StagedFacility]
+    may_be_empty: bool = False

@@ -1,0 +1,46 @@
+"""When a finished run still fails: too many rejects, quality below target, a source refused."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from etl.stages.quality import misses_target
+
+SUCCESS, FAILURE, BEYOND_GATE = 0, 1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLimit:
+    """How many rejects are too many: a number of records, or a share of those read in percent."""
+
+    amount: float
+    is_percent: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the limit that "25" or "2.5%" states."""
+        number = text.removesuffix("%")
+        try:
+            amount = float(number) if text.endswith("%") else int(number)
+        except ValueError:
+            message = f"'{text}' is neither a number of records nor a percentage such as 5%"
+            raise ArgumentTypeError(message) from None
+        if not 0 <= amount < float("inf"):
+            message = f"'{text}' must not be negative"
+            raise ArgumentTypeError(message)
+        return cls(amount, text.endswith("%"))
+
+    def is_exceeded(self, *, rejected: int, read: int) -> bool:
+        return rejected > (self.amount * read / 100 if self.is_percent else self.amount)
+
+
+def exit_code(summary: Mapping[str, Any], *, limit: RejectLimit | None, fail_on: str) -> int:
+    """Return 1 where a source was refused, 4 where the run lies beyond a gate, else 0."""
+    totals = summary["totals"]
+    if summary["status"] != "succeeded":
+        return FAILURE
+    too_many = limit is not None and limit.is_exceeded(rejected=totals["rejected"], read=totals["read"])
+    any_reject = fail_on == "rejects" and totals["rejected"] > 0
+    too_poor = fail_on == "quality" and misses_target(summary["quality"])
+    return BEYOND_GATE if too_many or any_reject or too_poor else SUCCESS

@@ -1,0 +1,29 @@
+"""Who a record is: its natural key inside its source, and the code it would give a facility of its own."""
+
+from base64 import b32encode
+from hashlib import sha256
+
+from etl.stages.clean import to_key, to_value
+from etl.stages.records import StagedFacility
+
+# 60 bits: two of a million facilities share a code with a probability of 4 in ten million.
+CODE_LETTERS = 12
+
+
+def natural_key(staged: StagedFacility) -> str:
+    """Return what names a record for as long as its source lists it: "id:<its own identifier>" or "text:<40 hex digits>".
+
+    The hash covers the source's own words for name, county and place within it, before any alias is applied, so that a
+    new alias never changes an identity; never a position in the file.
+    """
+    identifier = to_value(staged.identifier)
+    if identifier:
+        return f"id:{identifier[:70]}"
+    words = (staged.name, staged.county, staged.sub_place)
+    return f"text:{sha256('|'.join(to_key(word) for word in words).encode('utf-8', 'replace')).hexdigest()[:40]}"
+
+
+def facility_code(*, source: str, key: str) -> str:
+    """Return the code of a facility founded by this record, such as GVRC-7K3M-9QX2-4HTB; the same on any machine."""
+    letters = b32encode(sha256(f"{source}|{key}".encode("utf-8", "replace")).digest()).decode()[:CODE_LETTERS]
+    return f"GVRC-{letters[:4]}-{letters[4:8]}-{letters[8:]}"

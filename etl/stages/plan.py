@@ -1,0 +1,110 @@
+"""What a golden record changes in the rows that stand: create, update or leave, field by field, old -> new."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from etl.stages.records import Accuracy, FacilityRecord
+
+FIELDS = (
+    "registration_number", "name", "facility_type", "county_code", "constituency_code", "ward_code", "town", "address",
+    "level", "ownership", "opening_hours", "website", "status", "has_gender_desk",
+)  # fmt: skip
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPosition:
+    """A position as its row holds it: sealed for a confidential place."""
+
+    latitude: Decimal
+    longitude: Decimal
+    accuracy: Accuracy
+    is_sealed: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ContactKey:
+    """A contact by its type and blind index, so that planning opens no sealed value."""
+
+    type: str
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityState:
+    """A facility with its children, as it stands in the database or as it should.
+
+    `fields` holds FIELDS plus is_confidential and is_active; `contacts` says which is primary in its type.
+    """
+
+    fields: Mapping[str, object]
+    contacts: Mapping[ContactKey, bool] = field(default_factory=dict)
+    services: frozenset[str] = frozenset()
+    position: PlannedPosition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to write for one facility. `fields`: name -> (old, new). Children: what to set and what to take away."""
+
+    facility_code: str
+    action: Action
+    target: FacilityState
+    fields: Mapping[str, tuple[object, object]]
+    contacts_to_set: Mapping[ContactKey, bool]
+    contacts_to_remove: frozenset[ContactKey]
+    services_to_add: frozenset[str]
+    services_to_remove: frozenset[str]
+    position_changed: bool
+
+
+def plan_change(
+    golden: FacilityRecord, *, code: str, existing: FacilityState | None, index_of: Callable[[str], str],
+) -> Change:
+    """Return the change that makes the rows say what the golden record says; is_confidential is never lowered."""
+    was_confidential = bool(existing and existing.fields["is_confidential"])
+    target = target_state(golden, was_confidential=was_confidential, index_of=index_of)
+    if existing is None:
+        fields = {name: (None, value) for name, value in target.fields.items()}
+        return Change(
+            code, Action.CREATE, target, fields, target.contacts, frozenset(), target.services, frozenset(),
+            position_changed=target.position is not None,
+        )  # fmt: skip
+    fields = {
+        name: (existing.fields[name], value) for name, value in target.fields.items() if existing.fields[name] != value
+    }
+    contacts_to_set = {c: primary for c, primary in target.contacts.items() if existing.contacts.get(c) != primary}
+    contacts_to_remove = frozenset(existing.contacts.keys() - target.contacts.keys())
+    services_to_add, services_to_remove = target.services - existing.services, existing.services - target.services
+    position_changed = existing.position != target.position
+    children_change = (contacts_to_set, contacts_to_remove, services_to_add, services_to_remove, position_changed)
+    action = Action.UPDATE if fields or any(children_change) else Action.KEEP
+    return Change(
+        code, action, target, fields, contacts_to_set, contacts_to_remove, services_to_add, services_to_remove,
+        position_changed,
+    )  # fmt: skip
+
+
+def target_state(
+    golden: FacilityRecord, *, was_confidential: bool, index_of: Callable[[str], str],
+) -> FacilityState:
+    """Return the rows that a golden record asks for; the first contact of each type is the primary one."""
+    is_confidential = golden.is_confidential or was_confidential
+    fields = {name: getattr(golden, name) for name in FIELDS}
+    fields |= {"is_confidential": is_confidential, "is_active": True}
+    primary_types: set[str] = set()
+    contacts: dict[ContactKey, bool] = {}
+    for contact in golden.contacts:
+        contacts[ContactKey(contact.type, index_of(contact.value))] = contact.type not in primary_types
+        primary_types.add(contact.type)
+    position = golden.position and PlannedPosition(
+        golden.position.latitude, golden.position.longitude, golden.position.accuracy, is_confidential,
+    )
+    return FacilityState(fields=fields, contacts=contacts, services=frozenset(golden.services), position=position)

@@ -1,0 +1,123 @@
+"""A run's summary as text, JSON and one self-contained HTML page."""
+
+import json
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+COLUMNS = ("read", "created", "updated", "unchanged", "merged", "rejected", "missing")
+
+
+def to_json(summary: Mapping[str, Any]) -> str:
+    """Return the summary as one JSON object."""
+    return json.dumps(summary, indent=1)
+
+
+def table_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the summary table: a source and its counts each, the totals last."""
+    for source, row in summary["sources"].items():
+        yield (source, *(str(row[column]) for column in COLUMNS))
+    yield ("total", *(str(summary["totals"][column]) for column in COLUMNS))
+
+
+def to_text(summary: Mapping[str, Any]) -> str:
+    """Return the summary as plain text: the table, then what needs a person."""
+    rows = [("source", *COLUMNS), *table_rows(summary)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    return "\n".join([*lines, *remarks(summary)])
+
+
+def remarks(summary: Mapping[str, Any]) -> list[str]:
+    """Return what stands under the table: errors, warnings, rejects, duplicates, quality; a line each."""
+    errors = [f"refused: {row['error']}" for row in summary["sources"].values() if row.get("error")]
+    warnings = [f"warning: {text}" for text in summary["warnings"]]
+    rejects = ", ".join(f"{rule} {count}" for rule, count in summary["rejects_by_rule"].items())
+    quality = ", ".join(f"{name} {_percent(value)}" for name, value in summary["quality"].items())
+    pairs = summary["duplicates"]
+    return [
+        *errors,
+        *warnings,
+        *([f"rejected: {rejects}"] if rejects else []),
+        f"duplicates: {pairs['merged']} merged, {pairs['to_review']} to review",
+        f"quality: {quality}",
+        f"{summary['totals']['read']} records in {summary['seconds']:.1f} s",
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return "not measurable" if value is None else f"{value:.1f} %"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #66419b; --bad: #b3261e }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem }}
+h1 {{ font-size: 1.5rem; margin: .5rem 0 0 }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
+.sub {{ opacity: .7; margin: 0 0 1rem }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .6rem }}
+.tile {{ border: 1px solid var(--line); border-radius: .6rem; padding: .6rem .8rem }}
+.tile b {{ display: block; font-size: 1.5rem; color: var(--accent) }} .tile.bad b {{ color: var(--bad) }}
+.scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap }}
+th:first-child, td:first-child {{ text-align: left }} tr:last-child td {{ font-weight: 600 }}
+.bar {{ background: var(--soft); border-radius: 1rem; height: .6rem; overflow: hidden }}
+.bar i {{ display: block; height: 100%; background: var(--accent) }}
+dl {{ display: grid; grid-template-columns: max-content 1fr max-content; gap: .4rem .8rem; align-items: center }} dt, dd {{ margin: 0 }}
+.error {{ border-left: 4px solid var(--bad); padding: .3rem .8rem; margin: .5rem 0 }}
+</style></head><body>
+<h1>{title}</h1><p class="sub">{subtitle}</p>
+{body}
+</body></html>
+"""
+
+
+def to_html(summary: Mapping[str, Any]) -> str:
+    """Return one HTML page without any outside asset, readable on a phone and printable."""
+    run = "Dry run" if summary["dry_run"] else f"Import run {summary['run']}"
+    subtitle = f"{summary['status']} · {summary['totals']['read']} records in {summary['seconds']:.1f} s"
+    parts = (_errors(summary), _tiles(summary), _table(summary), _rejects(summary), _quality(summary), _findings(summary))
+    return _PAGE.format(title=escape(run), subtitle=escape(subtitle), body="\n".join(parts))
+
+
+def _errors(summary: Mapping[str, Any]) -> str:
+    texts = [row["error"] for row in summary["sources"].values() if row.get("error")] + list(summary["warnings"])
+    return "".join(f'<p class="error">{escape(text)}</p>' for text in texts)
+
+
+def _tiles(summary: Mapping[str, Any]) -> str:
+    totals = summary["totals"]
+    tiles = [(name, totals[name], name == "rejected" and totals[name]) for name in COLUMNS[1:6]]
+    tiles.append(("to review", summary["duplicates"]["to_review"], False))
+    cells = (f'<div class="tile{" bad" if bad else ""}"><b>{count}</b>{name}</div>' for name, count, bad in tiles)
+    return f'<div class="tiles">{"".join(cells)}</div>'
+
+
+def _table(summary: Mapping[str, Any]) -> str:
+    head = "".join(f"<th>{column}</th>" for column in ("source", *COLUMNS))
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table_rows(summary))
+    return f'<h2>By source</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _rejects(summary: Mapping[str, Any]) -> str:
+    items = summary["rejects_by_rule"]
+    most = max(items.values(), default=1)
+    bars = "".join(_bar(rule, 100 * count / most, str(count)) for rule, count in items.items())
+    return f"<h2>Rejected, by rule</h2><dl>{bars}</dl>" if items else "<h2>Rejected</h2><p>Nothing was rejected.</p>"
+
+
+def _quality(summary: Mapping[str, Any]) -> str:
+    bars = "".join(_bar(name, value or 0, _percent(value)) for name, value in summary["quality"].items())
+    return f"<h2>Quality of the registry</h2><dl>{bars}</dl>"
+
+
+def _findings(summary: Mapping[str, Any]) -> str:
+    items = "".join(f"<li>{escape(finding['message'])} — {escape(finding['hint'])}</li>" for finding in summary["findings"])
+    return f"<h2>Worth a look</h2><ul>{items}</ul>" if items else ""
+
+
+def _bar(name: str, percent: float, label: str) -> str:
+    bar = f'<div class="bar"><i style="width:{percent:.0f}%"></i></div>'
+    return f"<dt>{escape(name)}</dt><dd>{bar}</dd><dd>{escape(label)}</dd>"

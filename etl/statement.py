@@ -1,0 +1,102 @@
+"""A run's statement, computed from the database: outcomes by source, quality, and the books that must balance."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.models import Count, Q
+
+from etl.errors import UnbalancedBooksError
+from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
+from etl.stages.quality import Counts, measure, score
+from etl.stages.rules import DATASET_RULES, Dataset
+from facilities.models import Facility, FacilityContact, FacilityCoordinate
+
+OUTCOMES = ("created", "updated", "unchanged", "merged", "rejected")
+
+
+def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return, for each source that was read, its records by outcome in this run; raises UnbalancedBooksError.
+
+    `read` is what the extract stage counted; read = created + updated + unchanged + merged + rejected must hold.
+    """
+    counted: dict[str, Counter[str]] = {source: Counter() for source in read}
+    seen = SourceRecord.objects.filter(last_seen_run=run).values_list("source", "outcome").annotate(n=Count("pk"))
+    for source, outcome, count in seen:
+        counted[source][outcome] = count
+    gone = SourceRecord.objects.filter(source__in=read, missing_since__isnull=False).values_list("source")
+    missing = dict(gone.annotate(n=Count("pk")))
+    for source, records in read.items():
+        if sum(counted[source][outcome] for outcome in OUTCOMES) != records:
+            message = f"{source}: {records} records were read, but {dict(counted[source])} came of them; report this as a fault"
+            raise UnbalancedBooksError(message)
+    return {
+        source: {"read": records, **{o: counted[source][o] for o in OUTCOMES}, "missing": missing.get(source, 0)}
+        for source, records in read.items()
+    }
+
+
+def rejects_by_rule(run: ImportRun) -> dict[str, int]:
+    """Return the rejected records that this run saw, by the rule that rejects them first; most frequent first."""
+    versions = SourceRecordVersion.objects.filter(
+        source_record__last_seen_run=run, source_record__outcome="rejected", state="rejected",
+    ).filter(pk__in=SourceRecord.objects.filter(last_seen_run=run).values("latest_version"))
+    rules = Counter(
+        next((finding["rule"] for finding in findings if finding["severity"] == "reject"), "unknown")
+        for findings in versions.values_list("findings", flat=True).iterator()
+    )
+    return dict(rules.most_common())
+
+
+def find_dataset_findings() -> list[dict[str, str]]:
+    """Return what the rules about the whole registry find, as JSON objects; sealed positions take no part."""
+    points: dict[str, list[tuple[str, float, float]]] = {}
+    rows = FacilityCoordinate.objects.filter(facility__is_active=True, latitude__isnull=False).values_list(
+        "facility__county__county_code", "facility__facility_code", "latitude", "longitude",
+    )
+    for county, code, latitude, longitude in rows.iterator():
+        points.setdefault(county, []).append((code, float(latitude), float(longitude)))
+    shared = (
+        FacilityContact.objects.filter(facility__is_active=True)
+        .exclude(contact_type__code="hotline")
+        .values_list("value_index")
+        .annotate(n=Count("facility", distinct=True))
+        .filter(n__gt=1)
+    )
+    dataset = Dataset(points_by_county=points, facility_count_by_contact=dict(shared))
+    return [
+        {"rule": f.rule, "severity": f.severity.value, "field": f.field, "message": f.message, "hint": f.hint}
+        for rule in DATASET_RULES
+        for f in rule(dataset)
+    ]
+
+
+def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str, int]) -> dict[str, float | None]:
+    """Return the score and the five metrics in percent, null where there is nothing to measure."""
+    facilities = Facility.objects.filter(is_active=True)
+    filled = facilities.aggregate(
+        all=Count("pk"), named=Count("pk", filter=~Q(facility_name="")), placed=Count("pk", filter=Q(constituency__isnull=False)),
+    )
+    seen = SourceRecord.objects.filter(last_seen_run=run)
+    sound = seen.exclude(outcome="rejected")
+    contradicted = sound.filter(
+        Q(good_version__findings__contains=[{"rule": "ward-outside-constituency"}])
+        | Q(good_version__findings__contains=[{"rule": "constituency-outside-county"}]),
+    )
+    open_pairs = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW)
+    in_doubt = {pk for pair in open_pairs.values_list("first__facility", "second__facility") for pk in pair if pk}
+    sound_count = sound.count()
+    metrics = measure(
+        Counts(
+            facilities=filled["all"],
+            required_filled=filled["all"] + filled["named"] + filled["placed"],
+            required_values=3 * filled["all"],
+            records_read=sum(read.values()),
+            records_sound=sound_count,
+            records_consistent=sound_count - contradicted.count(),
+            sources_expected=len(sources),
+            sources_fresh=len(read),
+            facilities_in_doubt=len(in_doubt),
+        ),
+    )
+    return {"score": score(metrics), **{name: metric.percent for name, metric in metrics.items()}}

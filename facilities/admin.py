@@ -1,0 +1,214 @@
+"""The registry's main pages. etl/admin.py adds the tab of sources."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from unfold.decorators import display
+
+from core.models import User
+from facilities.models import (
+    ContactType,
+    Facility,
+    FacilityContact,
+    FacilityCoordinate,
+    FacilityService,
+    FacilityType,
+    OperationalStatus,
+    ServiceCategory,
+)
+from geography.models import Constituency, County, Ward
+
+
+class PlaceFilter(SimpleListFilter):
+    """One level of county > constituency > ward: it lists what lies inside the chosen level above."""
+
+    model: type[County | Constituency | Ward]
+    parent: str  # the query parameter of the level above, "" for counties
+    parent_field: str
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        places = self.model._default_manager.all()  # noqa: SLF001 - documented API
+        if self.parent:
+            chosen = request.GET.get(self.parent, "")
+            if not chosen.isdigit():
+                return []
+            places = places.filter(**{self.parent_field: chosen})
+        return [(str(place.pk), str(place)) for place in places]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
+        value = self.value()
+        return queryset.filter(**{self.parameter_name: value}) if value and value.isdigit() else queryset
+
+
+class CountyFilter(PlaceFilter):
+    title, parameter_name, model, parent, parent_field = "county", "county", County, "", ""
+
+
+class ConstituencyFilter(PlaceFilter):
+    title, parameter_name, model, parent, parent_field = "constituency", "constituency", Constituency, "county", "county"
+
+
+class WardFilter(PlaceFilter):
+    title, parameter_name, model, parent, parent_field = "ward", "ward", Ward, "constituency", "constituency"
+
+
+class HasCoordinatesFilter(SimpleListFilter):
+    title = "coordinates"
+    parameter_name = "has_coordinates"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        return [("yes", "With coordinates"), ("no", "Without coordinates")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(coordinate__isnull=self.value() == "no")
+
+
+class ServiceFilter(SimpleListFilter):
+    title = "service"
+    parameter_name = "service"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        return [(row.code, row.category_name) for row in ServiceCategory.objects.order_by("category_name")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
+        code = self.value()
+        # a subquery and no join: a join would list a facility once for each of its services
+        offering = FacilityService.objects.filter(service_category__code=code, is_active=True).values("facility")
+        return queryset.filter(pk__in=offering) if code else queryset
+
+
+class ServiceInline(TabularInline):
+    model = FacilityService
+    fields = ["service_category", "is_active"]
+    extra = 0
+    tab = True
+
+
+class ContactForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
+    """A contact; a value that cannot be read is shown as such and kept."""
+
+    contact_value = forms.CharField(max_length=255)
+
+    class Meta:
+        model = FacilityContact
+        fields = ["contact_type", "contact_value", "is_primary"]
+
+
+class ContactInline(TabularInline):
+    model = FacilityContact
+    form = ContactForm
+    extra = 0
+    tab = True
+
+
+class CoordinateInline(StackedInline):
+    model = FacilityCoordinate
+    fields = ["latitude", "longitude", "accuracy_level"]
+    verbose_name = "position"
+    verbose_name_plural = "position"
+    tab = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityCoordinate]:
+        return super().get_queryset(request).filter(sealed_position__isnull=True)
+
+
+@admin.register(Facility)
+class FacilityAdmin(ModelAdmin):
+    list_display = ["name", "kind", "place", "status_label", "services_offered", "registration_number", "updated_at"]
+    list_filter = [
+        CountyFilter, ConstituencyFilter, WardFilter, "facility_type", "operational_status", ServiceFilter,
+        HasCoordinatesFilter, "is_confidential", "is_active",
+    ]  # fmt: skip
+    list_filter_sheet = False
+    list_filter_submit = False
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ["facility_name", "facility_code", "registration_number"]
+    search_help_text = "Name, facility code or registration number"
+    readonly_fields = ["facility_code", "created_at", "updated_at", "created_by", "updated_by"]
+    inlines = [ContactInline, ServiceInline, CoordinateInline]
+    compressed_fields = True
+    warn_unsaved_form = True
+    fieldsets = [
+        (None, {"fields": [("facility_name", "facility_type"), ("facility_code", "registration_number"),
+                           ("operational_status", "is_active"), ("level", "ownership"), ("opening_hours", "has_gender_desk")]}),
+        ("Where", {"fields": [("county", "constituency", "ward"), ("town", "address"), "is_confidential"]}),
+        ("Online and history", {"fields": ["website", ("created_at", "created_by"), ("updated_at", "updated_by")]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Facility]:
+        services = FacilityService.objects.filter(is_active=True).select_related("service_category")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("county", "constituency", "ward", "facility_type", "operational_status")
+            .prefetch_related(Prefetch("services", services))
+        )
+
+    @display(description="Facility", header=True, ordering="facility_name")
+    def name(self, facility: Facility) -> list[str]:
+        return [facility.facility_name, facility.facility_code]
+
+    @display(description="Type", ordering="facility_type")
+    def kind(self, facility: Facility) -> str:
+        return str(facility.facility_type or "")
+
+    @display(description="Place", ordering="county__county_name")
+    def place(self, facility: Facility) -> str:
+        parts = (facility.ward, facility.constituency, facility.county)
+        return ", ".join(str(part) for part in parts if part)
+
+    @display(
+        description="Status",
+        ordering="operational_status",
+        label={"operational": "success", "temporarily-closed": "warning", "not-operational": "danger"},
+    )
+    def status_label(self, facility: Facility) -> tuple[str, str]:
+        status = facility.operational_status
+        return (status.code, status.status_name) if status else ("unknown", "Unknown")
+
+    @display(description="Services")
+    def services_offered(self, facility: Facility) -> str:
+        names = [str(service.service_category) for service in facility.services.all()]
+        return ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
+
+    def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:
+        assert isinstance(request.user, User)
+        obj.updated_by = request.user
+        if not change:
+            obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+
+
+class LookupAdmin(ModelAdmin):
+    readonly_fields: list[str] = []
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002 - Django's signature
+        return ["code"] if obj else []
+
+
+@admin.register(FacilityType)
+class FacilityTypeAdmin(LookupAdmin):
+    list_display = ["type_name", "code", "kind"]
+
+
+@admin.register(ServiceCategory)
+class ServiceCategoryAdmin(LookupAdmin):
+    list_display = ["category_name", "code"]
+
+
+@admin.register(OperationalStatus)
+class OperationalStatusAdmin(LookupAdmin):
+    list_display = ["status_name", "code"]
+
+
+@admin.register(ContactType)
+class ContactTypeAdmin(LookupAdmin):
+    list_display = ["type_name", "code"]

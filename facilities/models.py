@@ -1,0 +1,226 @@
+"""Facilities and what belongs to them, under the document's table and column names."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from core.crypto import EncryptedTextField, blind_index
+from facilities.queries import FacilityQuerySet
+
+FACILITY_CODE = r"\A[A-Z0-9-]+\Z"
+
+
+class Lookup(models.Model):
+    """A row of a closed list: a stable code, a name for people, and the texts that sources write for it."""
+
+    code = models.CharField(max_length=50, unique=True)
+    aliases = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["code"]
+
+
+class OperationalStatus(Lookup):
+    operational_status_id = models.BigAutoField(primary_key=True)
+    status_name = models.CharField(max_length=100)
+
+    class Meta(Lookup.Meta):
+        db_table = "operational_statuses"
+        verbose_name_plural = "operational statuses"
+
+    def __str__(self) -> str:
+        return self.status_name
+
+
+class ServiceCategory(Lookup):
+    service_category_id = models.BigAutoField(primary_key=True)
+    category_name = models.CharField(max_length=100)
+
+    class Meta(Lookup.Meta):
+        db_table = "service_categories"
+        verbose_name_plural = "service categories"
+
+    def __str__(self) -> str:
+        return self.category_name
+
+
+class ContactType(Lookup):
+    contact_type_id = models.BigAutoField(primary_key=True)
+    type_name = models.CharField(max_length=100)
+
+    class Meta(Lookup.Meta):
+        db_table = "contact_types"
+
+    def __str__(self) -> str:
+        return self.type_name
+
+
+class FacilityType(Lookup):
+    """A kind of place. Two facilities of different `kind` (health, police, shelter ...) are never duplicates."""
+
+    facility_type_id = models.BigAutoField(primary_key=True)
+    type_name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=30)
+
+    class Meta(Lookup.Meta):
+        db_table = "facility_types"
+
+    def __str__(self) -> str:
+        return self.type_name
+
+
+class Facility(models.Model):
+    """A place that helps survivors: the golden record of every source record that stands for it."""
+
+    facility_id = models.BigAutoField(primary_key=True)
+    facility_code = models.CharField(max_length=50, unique=True, validators=[RegexValidator(FACILITY_CODE)])
+    registration_number = models.CharField(max_length=100, unique=True, null=True, blank=True)  # noqa: DJ001 - NULL: none given
+    facility_name = models.CharField(max_length=255)
+    facility_type = models.ForeignKey(
+        FacilityType, on_delete=models.PROTECT, to_field="code", db_column="facility_type", null=True, blank=True,
+    )
+    operational_status = models.ForeignKey(OperationalStatus, on_delete=models.PROTECT, null=True, blank=True)
+    county = models.ForeignKey("geography.County", on_delete=models.PROTECT, related_name="facilities")
+    constituency = models.ForeignKey(
+        "geography.Constituency", on_delete=models.PROTECT, related_name="facilities", null=True, blank=True,
+    )
+    ward = models.ForeignKey("geography.Ward", on_delete=models.PROTECT, related_name="facilities", null=True, blank=True)
+    address = EncryptedTextField(blank=True)
+    town = models.CharField(max_length=100, blank=True)
+    level = models.CharField(max_length=50, blank=True)
+    ownership = models.CharField(max_length=100, blank=True)
+    opening_hours = models.CharField(max_length=200, blank=True)
+    website = models.CharField(max_length=255, blank=True)
+    has_gender_desk = models.BooleanField(null=True, blank=True)
+    is_confidential = models.BooleanField(default=False, help_text="a place whose position and contacts must stay hidden")
+    is_active = models.BooleanField(default=True)
+    created_by = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, db_column="created_by", related_name="+", null=True, editable=False,
+    )
+    updated_by = models.ForeignKey(
+        "core.User", on_delete=models.PROTECT, db_column="updated_by", related_name="+", null=True, editable=False,
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = FacilityQuerySet.as_manager()
+
+    class Meta:
+        db_table = "facilities"
+        ordering = ["facility_name", "facility_code"]
+        verbose_name_plural = "facilities"
+        constraints = [
+            models.CheckConstraint(condition=Q(facility_code__regex=r"^[A-Z0-9-]+$"), name="facility_code_pattern"),
+            models.CheckConstraint(condition=~Q(registration_number=""), name="registration_number_null_not_blank"),
+            models.CheckConstraint(condition=~Q(facility_name=""), name="facility_has_a_name"),
+            models.CheckConstraint(
+                condition=Q(ward__isnull=True) | Q(constituency__isnull=False), name="no_ward_without_constituency",
+            ),
+        ]
+        # docs/adr/0004 says which of the document's indexes are covered by others
+        indexes = [
+            models.Index(fields=["ward", "operational_status"], name="idx_facilities_location_status"),
+            models.Index(fields=["created_at", "updated_at"], name="idx_facilities_created_updated"),
+            models.Index(fields=["facility_id"], condition=Q(is_active=True), name="idx_facilities_active"),
+            models.Index(fields=["facility_name"], name="idx_facilities_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.facility_name
+
+
+class FacilityService(models.Model):
+    service_id = models.BigAutoField(primary_key=True)
+    facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="services", db_index=False)
+    service_category = models.ForeignKey(ServiceCategory, on_delete=models.PROTECT, related_name="facility_services")
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "facility_services"
+        constraints = [
+            models.UniqueConstraint(fields=["facility", "service_category"], name="service_once_per_facility"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.service_category)
+
+
+class FacilityContact(models.Model):
+    """A phone number, hotline or e-mail address. It is sealed; `value_index` finds it and keeps it single."""
+
+    contact_id = models.BigAutoField(primary_key=True)
+    facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="contacts", db_index=False)
+    contact_type = models.ForeignKey(ContactType, on_delete=models.PROTECT, related_name="+")
+    contact_value = EncryptedTextField()
+    value_index = models.CharField(max_length=64, editable=False, db_index=True)
+    is_primary = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "facility_contacts"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["facility", "contact_type", "value_index"], name="contact_once_per_facility",
+            ),
+            models.UniqueConstraint(
+                fields=["facility", "contact_type"], condition=Q(is_primary=True), name="one_primary_contact_per_type",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.contact_type)
+
+    @staticmethod
+    def index_of(value: str) -> str:
+        """Return the blind index of a normalised contact value."""
+        return blind_index(value, purpose="facility_contacts.contact_value")
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        """Save with the blind index of the value as it is now; an unreadable value keeps its index."""
+        if getattr(self.contact_value, "is_readable", True):
+            self.value_index = self.index_of(self.contact_value)
+        super().save(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
+
+
+class FacilityCoordinate(models.Model):
+    """Where a facility is, in degrees WGS 84; a confidential place's position is sealed and its columns are NULL."""
+
+    class Accuracy(models.TextChoices):
+        EXACT = "exact"
+        APPROXIMATE = "approximate"
+        PLACE_CENTRE = "place-centre"
+
+    coordinate_id = models.BigAutoField(primary_key=True)
+    facility = models.OneToOneField(Facility, on_delete=models.CASCADE, related_name="coordinate")
+    latitude = models.DecimalField(max_digits=10, decimal_places=8, null=True, blank=True)
+    longitude = models.DecimalField(max_digits=11, decimal_places=8, null=True, blank=True)
+    sealed_position = EncryptedTextField(null=True, editable=False, help_text="'latitude,longitude' of a confidential place")
+    accuracy_level = models.CharField(max_length=50, choices=Accuracy)
+
+    class Meta:
+        db_table = "facility_coordinates"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(latitude__range=(-90, 90)) & Q(longitude__range=(-180, 180)) & Q(sealed_position__isnull=True)
+                | Q(latitude__isnull=True, longitude__isnull=True, sealed_position__isnull=False),
+                name="position_open_or_sealed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return "sealed position" if self.sealed_position else f"{self.latitude}, {self.longitude}"
+
+
+class RetiredCode(models.Model):
+    """A facility code that a merge took out of use: it keeps resolving to the facility that stands for it now."""
+
+    retired_code = models.CharField(max_length=50, primary_key=True)
+    facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="retired_codes")
+    retired_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "retired_codes"
+
+    def __str__(self) -> str:
+        return self.retired_code

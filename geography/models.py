@@ -1,0 +1,94 @@
+"""Counties, constituencies and wards with their IEBC codes: closed reference data. Imports never create a row here."""
+
+from django.db import models
+
+
+class County(models.Model):
+    county_id = models.BigAutoField(primary_key=True)
+    county_name = models.CharField(max_length=100)
+    county_code = models.CharField(max_length=10, unique=True)
+
+    class Meta:
+        db_table = "counties"
+        ordering = ["county_name"]
+        verbose_name_plural = "counties"
+
+    def __str__(self) -> str:
+        return self.county_name
+
+
+class Constituency(models.Model):
+    constituency_id = models.BigAutoField(primary_key=True)
+    constituency_name = models.CharField(max_length=100)
+    constituency_code = models.CharField(max_length=10, unique=True)
+    county = models.ForeignKey(County, on_delete=models.PROTECT, related_name="constituencies")
+
+    class Meta:
+        db_table = "constituencies"
+        ordering = ["constituency_name"]
+        verbose_name_plural = "constituencies"
+        constraints = [
+            models.UniqueConstraint(fields=["county", "constituency_name"], name="constituency_name_once_in_county"),
+            # what a facility's composite foreign key points to
+            models.UniqueConstraint(fields=["constituency_id", "county"], name="constituency_in_its_county"),
+        ]
+
+    def __str__(self) -> str:
+        return self.constituency_name
+
+
+class Ward(models.Model):
+    ward_id = models.BigAutoField(primary_key=True)
+    ward_name = models.CharField(max_length=100)
+    ward_code = models.CharField(max_length=10, unique=True)
+    constituency = models.ForeignKey(Constituency, on_delete=models.PROTECT, related_name="wards")
+
+    class Meta:
+        db_table = "wards"
+        ordering = ["ward_name"]
+        constraints = [
+            models.UniqueConstraint(fields=["constituency", "ward_name"], name="ward_name_once_in_constituency"),
+            # what a facility's composite foreign key points to
+            models.UniqueConstraint(fields=["ward_id", "constituency"], name="ward_in_its_constituency"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ward_name
+
+
+class PlaceAlias(models.Model):
+    """Another spelling of a place inside its parent; `kind` says how far it can be trusted."""
+
+    class Level(models.TextChoices):
+        COUNTY = "county"
+        CONSTITUENCY = "constituency"
+        WARD = "ward"
+        TOWN = "town"
+
+    class Kind(models.TextChoices):
+        SPELLING = "spelling"
+        FORMER_NAME = "former-name"
+        SUB_COUNTY = "sub-county"
+        PRE_2012_CONSTITUENCY = "pre-2012-constituency"
+        TOWN = "town"
+
+    alias_id = models.BigAutoField(primary_key=True)
+    level = models.CharField(max_length=20, choices=Level)
+    alias = models.CharField(max_length=100)
+    parent_code = models.CharField(
+        max_length=10, blank=True, help_text="code of the place it lies in; empty for a county"
+    )
+    target_code = models.CharField(max_length=10, help_text="code of the place it stands for; a county's for a town")
+    kind = models.CharField(max_length=30, choices=Kind)
+    evidence = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "place_aliases"
+        ordering = ["level", "alias"]
+        verbose_name_plural = "place aliases"
+        constraints = [
+            models.UniqueConstraint(fields=["level", "alias", "parent_code", "target_code"], name="alias_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.alias} ({self.level})"
