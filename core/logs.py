@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from core.masking import mask_personal
+from core.masking import mask_contacts
 
 # PostgreSQL quotes the clashing value in its DETAIL line: `Key (value_index)=(...) already exists.`
 _POSTGRES_VALUES = re.compile(
@@ -21,12 +21,12 @@ _POSTGRES_VALUES = re.compile(
 
 def scrub(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Return the event with phone numbers, e-mail addresses and quoted database values masked, at any depth."""
-    return {key: _scrubbed(value) for key, value in event.items()}
+    return {key: value if key == "timestamp" else _scrubbed(value) for key, value in event.items()}
 
 
 def _scrubbed(value: Any) -> Any:
     if isinstance(value, str):
-        return mask_personal(_POSTGRES_VALUES.sub(lambda hit: f"{hit[1] or hit[2] or hit[3]}(masked)", value))
+        return mask_contacts(_POSTGRES_VALUES.sub(lambda hit: f"{hit[1] or hit[2] or hit[3]}(masked)", value))
     if isinstance(value, dict):
         return {key: _scrubbed(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

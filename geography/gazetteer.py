@@ -34,6 +34,8 @@ class Level(StrEnum):
     CONSTITUENCY = "constituency"
     WARD = "ward"
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and every look-up needs it
+
 
 class How(StrEnum):
     """What a match rests on."""

@@ -38,7 +38,7 @@ _LINE_WORDS = frozenset(
 )
 _BESIDE_WORDS = frozenset({"off", "along", "near", "opposite", "opp", "next", "behind"})
 
-# Measured on the register (geography/README.md): 75 of 94 similar pairs of wards differ in a direction word only.
+# Measured on the register (fixtures/geography.csv): 75 of 94 similar pairs of wards differ in a direction word only.
 FUZZY_CUT_OFF = 85
 FUZZY_MARGIN = 5
 FUZZY_SHORTEST_KEY = 5

@@ -18,6 +18,7 @@ LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1  # PostgreSQL's bigint
 # the two families of escapes that decode to what no UTF-8 database text can hold: NUL and half a surrogate pair
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+_KIND_BY_START = {"{": "an object", "[": "a list", '"': "a text"} | dict.fromkeys("-0123456789", "a number")
 _STRING_OR_SCALAR = re.compile(r'"(?:[^"\\]|\\.)*+"|([^ \t\n\r,:"{}\[\]]+)', re.DOTALL)
 
 
@@ -153,7 +154,8 @@ def diagnose(text: str, index: int, expected: str) -> str:
         return f"a raw control character (U+{ord(found):04X})"
     if found in "0123456789" and before == "0":
         return "a number with a leading zero"
-    return f"expected {expected}, found {shown(text[index : index + 20], 12)}"
+    # the kind, not the text: it may be somebody's phone number
+    return f"expected {expected}, found {_KIND_BY_START.get(found, shown(found))}"
 
 
 def _index_of(text: str, token: str) -> int:

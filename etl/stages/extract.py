@@ -30,7 +30,7 @@ def inspect_file(
 
     Raises MissingFileError, UnsoundFileError and, where the file is written to meanwhile, ChangedFileError.
     """
-    with _open_file(path, max_bytes=max_bytes) as handle:
+    with _open_file(path, source=source, max_bytes=max_bytes) as handle:
         before = _identity(handle)
         path_taken = find_path(_scan(handle, path), layout, may_be_empty=may_be_empty)
         handle.seek(0)
@@ -69,7 +69,7 @@ def read_records(sound: SoundFile, *, source: str, layout: Layout) -> Iterator[R
     changed = ChangedFileError(f"{shown(path.name)}: changed since it was found sound; import it again once it rests")
     digest = hashlib.sha256()
     try:
-        with _open_file(path, max_bytes=sound.size_bytes) as handle:
+        with _open_file(path, source=source, max_bytes=sound.size_bytes) as handle:
             if _identity(handle).size_bytes != sound.size_bytes:
                 raise changed
             reading = Reading(
@@ -102,24 +102,30 @@ def _identity(handle: BinaryIO) -> _Identity:
 
 
 @contextmanager
-def _open_file(path: Path, *, max_bytes: int) -> Iterator[BinaryIO]:
+def _open_file(path: Path, *, source: str, max_bytes: int) -> Iterator[BinaryIO]:
     """Give a regular file of acceptable size, open for reading."""
     name = shown(path.name)
     try:
         # O_NONBLOCK: opening a named pipe would wait for its writer for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise MissingFileError(
-            f"{shown(str(path), 300)}: there is no such file; put it there, or leave the source out"
-        ) from None
+        message = f"{shown(str(path), 300)}: there is no such file; put it there, or leave {source} out"
+        raise MissingFileError(message) from None
     except OSError as error:
-        raise UnsoundFileError(f"{name}: cannot be read ({error.strerror}); mend that and import it again") from error
+        raise _unreadable(name, error) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UnsoundFileError(f"{name}: is a directory, pipe or device; put a regular file there")
     with os.fdopen(descriptor, "rb", buffering=0) as handle:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnsoundFileError(f"{name}: is a directory, pipe or device; put a regular file there")
-        if (size := os.fstat(descriptor).st_size) > max_bytes:
-            raise UnsoundFileError(f"{name}: {size:,} bytes are above the limit of {max_bytes:,}; split the file")
+        if status.st_size > max_bytes:
+            message = f"{name}: {status.st_size:,} bytes are above the limit of {max_bytes:,}; split the file"
+            raise UnsoundFileError(message)
         yield handle
+
+
+def _unreadable(name: str, error: OSError) -> UnsoundFileError:
+    return UnsoundFileError(f"{name}: cannot be read ({error.strerror}); mend that and import it again")
 
 
 def _scan(handle: BinaryIO, path: Path, *, digest: Any = None) -> Scanner:
@@ -136,7 +142,7 @@ def _chunks(handle: BinaryIO, *, name: str, digest: Any) -> Iterator[bytes]:
                 digest.update(chunk)
             yield chunk
     except OSError as error:
-        raise UnsoundFileError(f"{name}: cannot be read ({error.strerror}); mend that and import it again") from error
+        raise _unreadable(name, error) from error
 
 
 # the record

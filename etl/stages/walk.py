@@ -14,7 +14,8 @@ from etl.stages.records import Layout
 
 MAX_RECORD = 1_048_576  # characters; a longer record is a reject and is not held
 MAX_SIBLING = 16_777_216  # characters of a value beside the way to the records
-MAX_INHERITED = 1_000  # values of one container
+MAX_INHERITED = 1_000  # values of one container: each of its records carries them
+MAX_INHERITED_CHARACTERS = 10_000  # of one value
 MAX_LATE = 100_000  # containers whose inherited values stand behind their records
 MAX_LATE_CHARACTERS = 16_777_216
 
@@ -60,6 +61,7 @@ def _find_path_in_object(scanner: Scanner, layout: Layout) -> tuple[str, ...]:
     fallback: tuple[str, ...] | None = None
     is_record = False
     for key in scanner.members(are_checked=False):  # it may be a record, whose keys are its own trouble
+        scanner.pointer = pointer_to("", key)
         path = homes.get(key)
         if path and scanner.peek() == _wanted_at(path, 1):
             return path
@@ -214,11 +216,14 @@ def _take_inherited(reading: Reading, key: str, *, is_top: bool) -> dict[str, st
     if text is None:
         raise reading.scanner.fault(f"a value of more than {MAX_SIBLING:,} characters beside the records")
     value = _read_sibling(reading, text)
+    members = value if is_top and isinstance(value, dict) else {}
+    values = {f"{key}.{name}": inner for name, inner in members.items() if isinstance(inner, str)}
     if isinstance(value, str):
-        return {key: value}
-    if not is_top or not isinstance(value, dict):
-        return {}
-    return {f"{key}.{name}": inner for name, inner in value.items() if isinstance(inner, str)}
+        values = {key: value}
+    if any(len(inherited) > MAX_INHERITED_CHARACTERS for inherited in values.values()):
+        message = f"a text of more than {MAX_INHERITED_CHARACTERS:,} characters for the records to inherit"
+        raise reading.scanner.fault_in_value(TextError(message, 0))
+    return values
 
 
 def _read_sibling(reading: Reading, text: str) -> Any:
@@ -234,6 +239,6 @@ def _read_sibling(reading: Reading, text: str) -> Any:
 
 def _remember_late(reading: Reading, pointer: str, values: dict[str, str]) -> None:
     reading.late.setdefault(pointer, {}).update(values)
-    reading.late_characters += sum(map(len, values.values()))
+    reading.late_characters += len(pointer) + sum(len(key) + len(value) for key, value in values.items())
     if len(reading.late) > MAX_LATE or reading.late_characters > MAX_LATE_CHARACTERS:
         raise reading.scanner.fault("too many values stand behind the records that inherit them; put them first")

@@ -208,7 +208,7 @@ def test_data_of_another_version_are_refused(data_dir):
 
 
 def test_a_start_that_fails_tells_the_reason_in_one_line(data_dir):
-    ensure_running(data_dir)
+    server = ensure_running(data_dir)
     stop(data_dir)
     (data_dir / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(EmbeddedPostgresError) as raised:
@@ -216,6 +216,7 @@ def test_a_start_that_fails_tells_the_reason_in_one_line(data_dir):
     assert 'unrecognized configuration parameter "no_such_setting"' in str(raised.value)
     assert "set DATABASE_URL" in str(raised.value)
     assert "\n" not in str(raised.value)
+    server.socket_dir.rmdir()
 
 
 def test_a_socket_directory_made_by_somebody_else_is_refused(data_dir):

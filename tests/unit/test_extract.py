@@ -223,7 +223,7 @@ def test_what_stands_in_the_place_of_a_list_is_one_rejected_record(file, text, p
     ("document", "message"),
     [
         ('{"regions": [{"counties": {"a": 1}}]}', "(/regions/0/counties): expected a list at /regions/0/counties"),
-        ('{"regions": [7]}', "(/regions/0): expected an object at /regions/0, found 7"),
+        ('{"regions": [7]}', "(/regions/0): expected an object at /regions/0, found a number"),
         ('{"regions": "NIL"}', "(/regions): expected a list at /regions"),
         (
             '{"regions": [{"region": "x", "Counties": []}]}',
@@ -253,13 +253,14 @@ def test_what_is_no_object_in_a_list_of_records_is_rejected_and_stops_nothing(fi
 
 
 def test_the_innermost_value_is_inherited(file):
-    document = '{"county": "outer", "regions": [{"county": "middle", "counties": [{"county": "inner", "facilities": [{}]}, {"facilities": [{}]}]}]}'
+    document = """{"county": "outer", "regions": [{"county": "middle", "counties": [
+        {"county": "inner", "facilities": [{}]}, {"facilities": [{}]}]}]}"""
     assert [r.inherited["county"] for r in records_of(file, document, REGIONAL)] == ["inner", "middle"]
 
 
 def test_numbers_are_inherited_as_written_and_booleans_and_null_are_not(file):
-    document = '{"code": 007.50, "data": [{}]}'.replace("007", "7")
-    (record,) = records_of(file, document[:-1] + ', "big": -12, "exp": 1e5, "open": true, "none": null, "list": ["x"]}')
+    document = '{"code": 7.50, "big": -12, "exp": 1e5, "open": true, "none": null, "list": ["x"], "data": [{}]}'
+    (record,) = records_of(file, document)
     assert record.inherited == {"code": "7.50", "big": "-12", "exp": "1e5"}
 
 
@@ -298,10 +299,16 @@ def test_inherited_values_are_bounded(file):
         assert "more than 1,000 values for the records to inherit" in refusal(file, document)
 
 
+@pytest.mark.parametrize("value", ["x" * 10_001, {"text": "x" * 10_001}])
+def test_inherited_texts_are_bounded(file, value):
+    message = refusal(file, json.dumps({"data": [], "notes": value}))
+    assert "line 1 column 23 (/notes): a text of more than 10,000 characters" in message
+
+
 @pytest.mark.parametrize("value", [r'"a\u0000"', r'"\ud800"', r'{"phone": "\udc00"}', r'{"a\u0000": 1}'])
 def test_forbidden_characters_above_record_level_are_unsound(file, value, chunk_bytes):
     message = refusal(file, f'{{"data": [{{}}], "county": {value}}}')
-    assert "line 1 column 27 (/county)" in message
+    assert "line 1 column 26 (/county)" in message
     assert "which no database text can hold" in message
 
 
@@ -328,7 +335,7 @@ HOSTILE = {
     "truncated in an escape": ('[{"name": "a\\', "line 1 column 14 (/0): the file ends too early"),
     "trailing comma in a record": ('[{"name": "a",\n}]', "line 2 column 1 (/0): trailing comma"),
     "trailing comma in the list": ('[{"name": "a"},\n  ]', "line 2 column 3: trailing comma"),
-    "comma missing": ('[{"name": "a"} {"name": "b"}]', 'line 1 column 16: expected "," or "]", found {'),
+    "comma missing": ('[{"name": "a"} {"name": "b"}]', 'line 1 column 16: expected "," or "]", found an object'),
     "colon missing": ('[{"name" "a"}]', "line 1 column 10 (/0): expected a ':' delimiter"),
     "value missing": ('[{"name": }]', "line 1 column 11 (/0): expected a value, found }"),
     "line comment": ('[ // all\n{"name": "a"}]', "line 1 column 3 (/0): a comment"),
@@ -366,19 +373,19 @@ HOSTILE = {
     "a million digits in the list": ("[" + "9" * 1_000_000 + "]", "line 1 column 2 (/0): a number or word of more"),
     "leading zero": ('[{"x": 012}]', "line 1 column 9 (/0): a number with a leading zero"),
     "leading zero in the list": ("[012]", "line 1 column 3 (/0): a number with a leading zero"),
-    "plus sign": ('[{"x": +1}]', "line 1 column 8 (/0): expected a value, found +1}]"),
+    "plus sign": ('[{"x": +1}]', "line 1 column 8 (/0): expected a value, found +"),
     "bare point": ("[1.]", "line 1 column 3 (/0): expected the end of the value"),
-    "hexadecimal": ("[0x10]", "line 1 column 3 (/0): expected the end of the value, found x10"),
+    "hexadecimal": ("[0x10]", "line 1 column 3 (/0): expected the end of the value, found x"),
     "Arabic digits": ('[{"x": ١}]', "line 1 column 8 (/0): expected a value"),
     "no-break space": ('[\u00a0{"x": 1}]', "line 1 column 2 (/0): expected a value"),
     "single quotes": ("[{'name': 'a'}]", "line 1 column 3 (/0): expected a property name enclosed in double quotes"),
-    "True": ('[{"x": True}]', "line 1 column 8 (/0): expected a value, found True}]"),
+    "True": ('[{"x": True}]', "line 1 column 8 (/0): expected a value, found T"),
     "brackets crossed": ('[{"x": [1}]', 'line 1 column 10 (/0): "}" closes what another bracket opened'),
     "closed too often": ('[{"x": 1}]]', "line 1 column 11: expected the end of the file, found ]"),
     "closed wrongly": ('[{"x": 1}}', 'line 1 column 10: expected "," or "]", found }'),
     "a lost quote": ('[{"name": "a, "county": "b"},\n {"name": "c"}]', "line 1 column 16 (/0): expected a ',' del"),
     "second document": ('[{"x": 1}]\n[{"x": 2}]', "line 2 column 1: expected the end of the file"),
-    "words behind": ('[{"x": 1}] done', "line 1 column 12: expected the end of the file, found done"),
+    "words behind": ('[{"x": 1}] done', "line 1 column 12: expected the end of the file, found d"),
     "open brackets": ("[" * DEEP, "line 1 column 65 (/0): nested deeper than 64 levels"),
     "open braces": ('{"data":' * DEEP, "nested deeper than 64 levels"),
     "open brackets in a record": ('[{"x": ' + "[" * DEEP, "line 1 column 70 (/0): nested deeper than 64 levels"),
@@ -393,10 +400,10 @@ HOSTILE = {
     "1e400 beside the records": ('{"data": [], "a": {"b": 1e400}}', "column 25 (/a): the number 1e400 is beyond"),
     "5,000 digits beside": ('{"data": [], "a": ' + "9" * 5000 + "}", "column 19 (/a): the integer 999"),
     "trailing comma at the top": ('{"data": [],}', "line 1 column 13: trailing comma"),
-    "key without quotes": ("{data: []}", "line 1 column 2: expected a key in double quotes, found data"),
-    "colon missing at the top": ('{"data" []}', 'line 1 column 9: expected ":", found ['),
+    "key without quotes": ("{data: []}", "line 1 column 2: expected a key in double quotes, found d"),
+    "colon missing at the top": ('{"data" []}', 'line 1 column 9: expected ":", found a list'),
     "value missing at the top": ('{"a": , "data": []}', "line 1 column 7: expected a value, found ,"),
-    "comma missing at the top": ('{"data": [] "a": 1}', 'line 1 column 13: expected "," or "}", found "a"'),
+    "comma missing at the top": ('{"data": [] "a": 1}', 'line 1 column 13: expected "," or "}", found a text'),
     "truncated at the top": ('{"data": []', "line 1 column 12: the file ends too early"),
     "truncated behind a key": ('{"data"', "line 1 column 8: the file ends too early"),
     "a key too long": ('{"data": [], "' + "k" * 2000 + '": 1}', "column 14: a key of more than 1,000 characters"),
@@ -452,7 +459,7 @@ def test_a_file_above_the_size_limit_is_refused(file):
 
 
 def test_a_missing_file_is_an_error_of_its_own(file):
-    with pytest.raises(MissingFileError, match="raw.json: there is no such file"):
+    with pytest.raises(MissingFileError, match=r"raw\.json: there is no such file; put it there, or leave s out"):
         inspect_file(file, source="s", layout=FLAT, max_bytes=MEGABYTE)
 
 
@@ -474,7 +481,7 @@ def test_a_device_is_refused():
 
 def test_an_unreadable_path_is_refused(file):
     file.symlink_to(file)
-    with pytest.raises(UnsoundFileError, match="raw.json: cannot be read"):
+    with pytest.raises(UnsoundFileError, match=r"raw\.json: cannot be read"):
         inspect_file(file, source="s", layout=FLAT, max_bytes=MEGABYTE)
 
 
@@ -520,8 +527,9 @@ def test_no_finding_carries_the_forbidden_character_itself(file):
     (record,) = records_of(file, r'[{"a\u0000": {"b": "\ud800"}, "a\u0000": 1}]')
     assert len(record.findings) == 4
     for finding in record.findings:
-        "".join((finding.field, finding.message, finding.pointer, finding.value)).encode("utf-8")
-        assert "\0" not in finding.field + finding.message + finding.pointer + finding.value
+        text = finding.field + finding.message + finding.pointer + finding.value
+        assert "\0" not in text
+        assert text.encode("utf-8").decode() == text
 
 
 def test_escapes_of_good_characters_are_no_finding(file, chunk_bytes):
@@ -617,7 +625,7 @@ def test_without_profiling_there_is_no_profile(file):
 def test_a_file_that_changed_is_told_by_the_second_reading(file, content):
     sound = inspect(file, '[{"name": "a"}]')
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ChangedFileError, match="raw.json: changed since it was found sound"):
+    with pytest.raises(ChangedFileError, match=r"raw\.json: changed since it was found sound"):
         list(read_records(sound, source="s", layout=FLAT))
 
 
@@ -642,11 +650,11 @@ def test_a_file_written_to_while_it_is_inspected_is_an_error(file, monkeypatch):
 
 def test_a_reader_who_stops_early_leaves_no_open_file(file):
     sound = inspect(file, '[{"name": "a"}, {"name": "b"}]')
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     records = read_records(sound, source="s", layout=FLAT)
     next(records)
     records.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 # against json.loads
@@ -675,7 +683,8 @@ def test_what_json_writes_comes_back(scratch, values, ensure_ascii, indent, size
 
 VALID = (
     '{"category": "B", "metadata": {"total": 2, "at": [1.5e3, null]}, "data": [\n'
-    ' {"name": "caf\u00e9 \\u00e9 \\"", "at": [36.66, -1], "ok": true, "none": null},\n {"x": {}, "y": [[]]}], "z": 0}\n'
+    ' {"name": "caf\u00e9 \\u00e9 \\"", "at": [36.66, -1], "ok": true, "none": null},\n'
+    ' {"x": {}, "y": [[]]}], "z": 0}\n'
 ).encode()
 INTERESTING = st.sampled_from(b'{}[]",:\\0123456789eE+-.tnf /\n\t\x00\x1f\xff\xc3\xed') | st.integers(0, 255)
 

@@ -2,11 +2,11 @@
 
 text.py        lines, placeholders, flags, comparison keys
 names.py       facility names
-short_codes.py emergency and help lines
 phones.py      E.164
 contacts.py    e-mail addresses, websites, cells that hold several things
 positions.py   degrees, and the box Kenya lies in
-masking.py     what a message may show of a value
+
+What a message may show of a value is core.masking's; the emergency and help lines are core.short_codes'.
 """
 
 from etl.stages.clean.contacts import (
@@ -17,11 +17,11 @@ from etl.stages.clean.contacts import (
     to_emails,
     to_website,
 )
-from etl.stages.clean.masking import mask, mask_contacts
+from core.masking import mask, mask_contacts
 from etl.stages.clean.names import to_name
 from etl.stages.clean.phones import PhoneReading, is_hotline, split_phones_from_name, to_phones
 from etl.stages.clean.positions import PositionReading, lies_in_kenya, to_position
-from etl.stages.clean.short_codes import SHORT_CODES, is_short_code
+from core.short_codes import SHORT_CODES, is_short_code
 from etl.stages.clean.text import (
     has_forbidden_characters,
     is_placeholder,

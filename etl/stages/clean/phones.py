@@ -8,7 +8,7 @@ from unicodedata import decimal
 
 import phonenumbers
 
-from etl.stages.clean.short_codes import is_short_code
+from core.short_codes import is_short_code
 from etl.stages.clean.text import is_placeholder, to_key, to_line
 
 LONGEST_CELL = 2000  # characters; the longest honest cell seen holds six numbers

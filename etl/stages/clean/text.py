@@ -4,12 +4,8 @@ import re
 from decimal import Decimal
 from unicodedata import combining, normalize
 
-# Control characters that are no white space; soft hyphen, zero-width and bidi marks, byte-order mark, tags; surrogates.
-# Cells copied from a phone's address book carry \u202a around the number.
-INVISIBLE = (
-    r"\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
-)
+from core.masking import INVISIBLE
+
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NO_LETTER_OR_DIGIT = re.compile(r"[\W_]+")
