@@ -18,15 +18,18 @@ _FEWEST_DIGITS = 7  # of a phone number; "07220" is shown as it is
 _EMAIL_EDGE = r"\s@<>()\[\],;:\"'/|"
 _WRITTEN_AT = r"[\[(]\s?at\s?[\])]\s?"
 _EMAIL = re.compile(
-    rf"(?<![^{_EMAIL_EDGE}])([^{_EMAIL_EDGE}]++)(?:\s?{_WRITTEN_AT}(?=[^{_EMAIL_EDGE}]*+(?<=\.[a-z][a-z]))|\s?@)"
+    rf"(?<![^{_EMAIL_EDGE}])([^{_EMAIL_EDGE}]++)(?:\s?{_WRITTEN_AT}(?=[^.{_EMAIL_EDGE}]++\.[a-z])|\s?@)"
     rf"[^{_EMAIL_EDGE}]*+(?:@[^{_EMAIL_EDGE}]*+)*+",
     re.IGNORECASE,
 )
 _AFTER_LAST_AT = re.compile(rf"(@|{_WRITTEN_AT})([^@]*)\Z", re.IGNORECASE)
 # Up to four characters between two digits that a number may be written with, invisible ones included; no comma and no
 # colon, which divide the items of a list and the parts of a time.
-_PHONE = re.compile(rf"\+?\d(?:[\s.()\-\u2010-\u2015\u2212_/+{INVISIBLE}]{{0,4}}+\d){{{_FEWEST_DIGITS - 1},}}+")
-_DATE = re.compile(r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)")
+_DATE = r"(?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)"  # of a time stamp, is no number
+_PHONE = re.compile(
+    rf"(?P<date>{_DATE})|"
+    rf"\+?\d(?:[\s.()\-\u2010-\u2015\u2212_/+{INVISIBLE}]{{0,4}}+\d){{{_FEWEST_DIGITS - 1},}}+"
+)
 _SHORT_CODE = re.compile(rf"(?<![\w./+-])(?:{SHORT_CODE_PATTERN})(?![\w/-]|\.\d)")
 _BOX = re.compile(r"\b(p\.?\s?o\.?\s?box|s\.?\s?l\.?\s?p\.?)([\s.:#no-]{0,8})\d(?:[\s-]{0,4}+\d)*+", re.IGNORECASE)
 _UNSHOWN = re.compile(rf"[{INVISIBLE}]|[^\S ]")  # every white space but the blank is shown as an escape
@@ -66,10 +69,8 @@ def _mask_email(hit: re.Match[str]) -> str:
 
 def _mask_phone(hit: re.Match[str]) -> str:
     """Return the first four digits and the last two, fewer of a short number, so that four at least stay hidden."""
-    date = _DATE.match(hit[0])
-    if date:  # 2026-03-01 12 of a time stamp is no number
-        rest = hit[0][date.end() :]
-        return f"{date[0]}{_PHONE.sub(_mask_phone, rest)}"
+    if hit["date"]:
+        return hit[0]
     digits = [letter for letter in hit[0] if letter.isdigit()]
     plus = "+" if hit[0].startswith("+") else ""
     return f"{plus}{''.join(digits[: max(1, min(4, len(digits) - 6))])}***{''.join(digits[-2:])}"

@@ -76,9 +76,9 @@ def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference
 def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference, loaded: Loaded) -> Iterator[Group]:
     """Yield what there is to load, county by county in the order of their codes: a batch may span counties."""
     pending = Q(latest_version__state=State.PENDING, source__in=sources)
-    counties = SourceRecord.objects.filter(pending).values_list("county_code", flat=True).distinct()
+    counties = SourceRecord.objects.filter(pending).order_by("county_code").values_list("county_code", flat=True)
     shared = shared_contacts()
-    for county_code in sorted(counties):
+    for county_code in list(counties.distinct()):
         members = _county_members(county_code, pending)
         matchable = [_match_record(member, reference, shared) for member in members]
         clusters, pairs = match_county(matchable)
@@ -124,6 +124,7 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
         order=(SOURCES[row.source].precedence, row.key, row.occurrence),
         source=row.source,
         key=row.key,
+        code=record.facility_code,
         facility=row.facility_id,
         is_new=member.is_pending,
         name=read_name(record.name),

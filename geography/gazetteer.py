@@ -34,8 +34,6 @@ class Level(StrEnum):
     CONSTITUENCY = "constituency"
     WARD = "ward"
 
-    __hash__ = str.__hash__  # Enum's own is written in Python, and every look-up needs it
-
 
 class How(StrEnum):
     """What a match rests on."""
@@ -274,8 +272,10 @@ class Gazetteer:
         """Return what bears this code or key under the parents, one at most for each."""
         key = self._key(level, text)
         found = tuple(self._names[level, parent][key] for parent in parents if key in self._names[level, parent])
+        if all(name.key == _KEY_OF[level](text) for name in found):
+            return found
         # without its spaces "Naathu I" is Naathui, an alias of Naathu; but "Murang a" is Murang'a
-        directions = direction_words(text).difference("abcd") if found else frozenset()
+        directions = direction_words(text).difference("abcd")
         return tuple(name for name in found if directions <= direction_words(name.key))
 
     def _unplaced(self, level: Level, *texts: str) -> Match | None:

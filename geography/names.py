@@ -52,9 +52,9 @@ def place_key(text: str) -> str:
     """
     # NFKC turns an acute accent that serves as apostrophe into a space: apostrophes go first
     folded = _NUMBERING.sub("", unicodedata.normalize("NFKC", _APOSTROPHES.sub("", text)).casefold())
-    # Gĩthũngũri: Kikuyu vowels carry a tilde that the official register leaves out
-    bare = "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))
-    words = _NOT_A_WORD.sub(" ", bare).split()
+    if not folded.isascii():  # Gĩthũngũri: Kikuyu vowels carry a tilde that the official register leaves out
+        folded = "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))
+    words = _NOT_A_WORD.sub(" ", folded).split()
     return " ".join(words[:1] + [_ROMAN_BY_DIGIT.get(word, word) for word in words[1:]])
 
 

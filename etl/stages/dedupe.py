@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MatchRecord:
-    """What matching looks at of one source record.
+    """What matching looks at of one source record; `code` is the facility code that it would found.
 
     `order` (source precedence, key, occurrence) ranks records the same way on every machine. `facility` is the facility it
     already stands for. `contacts` are private ones only, in any stable form; shared numbers weigh nothing and are left out.
@@ -43,6 +43,7 @@ class MatchRecord:
     order: tuple[int, str, int]
     source: str
     key: str
+    code: str
     facility: int | None
     is_new: bool
     name: FacilityName
@@ -253,14 +254,16 @@ def _by_join(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
 
 
 class _Clusters:
-    """Disjoint sets of records; records of one existing facility start out together."""
+    """Disjoint sets of records; those of one existing facility, and those that would found one code, start together."""
 
     def __init__(self, records: Sequence[MatchRecord]) -> None:
         self._records = records
         self._cluster_of: dict[int, list[int]] = {}
-        by_facility: dict[int, list[int]] = {}
+        facility_of_code = {record.code: record.facility for record in records if record.facility is not None}
+        clusters: dict[int | str, list[int]] = {}
         for index, record in enumerate(records):
-            members = [] if record.facility is None else by_facility.setdefault(record.facility, [])
+            facility = record.facility if record.facility is not None else facility_of_code.get(record.code)
+            members = clusters.setdefault(record.code if facility is None else facility, [])
             members.append(index)
             self._cluster_of[index] = members
 

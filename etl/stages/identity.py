@@ -23,7 +23,11 @@ def natural_key(staged: StagedFacility) -> str:
     return f"text:{sha256('|'.join(to_key(word) for word in words).encode('utf-8', 'replace')).hexdigest()[:40]}"
 
 
-def facility_code(*, source: str, key: str) -> str:
-    """Return the code of a facility founded by this record, such as GVRC-7K3M-9QX2-4HTB; the same on any machine."""
-    letters = b32encode(sha256(f"{source}|{key}".encode("utf-8", "replace")).digest()).decode()[:CODE_LETTERS]
+def facility_code(staged: StagedFacility, *, source: str, key: str) -> str:
+    """Return the code of a facility founded by this record, such as GVRC-7K3M-9QX2-4HTB; the same on any machine.
+
+    Name and type take part beside the key: a list that gives two places one national code founds two facilities.
+    """
+    words = "|".join((source, key, to_key(staged.name), to_key(staged.facility_type)))
+    letters = b32encode(sha256(words.encode("utf-8", "replace")).digest()).decode()[:CODE_LETTERS]
     return f"GVRC-{letters[:4]}-{letters[4:8]}-{letters[8:]}"

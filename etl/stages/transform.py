@@ -54,7 +54,7 @@ def standardise(staged: StagedFacility, *, source: str, key: str, reference: Ref
     record = FacilityRecord(
         source=source,
         key=key,
-        facility_code=facility_code(source=source, key=key),
+        facility_code=facility_code(staged, source=source, key=key),
         name=name,
         facility_type=facility_type,
         county_code=resolution.county.code if resolution.county else "",

@@ -26,9 +26,11 @@ def find_schema_errors(value: Any, *, schema: str, rule: str, pointer: str = "")
 
 @cache
 def _validators(schema: str) -> tuple[jsonschema_rs.Draft202012Validator, Draft202012Validator]:
-    document = json.loads((SCHEMAS_DIR / f"{schema}.json").read_text(encoding="utf-8"))
+    text = (SCHEMAS_DIR / f"{schema}.json").read_text(encoding="utf-8")
+    document = json.loads(text)
     Draft202012Validator.check_schema(document)
-    return jsonschema_rs.Draft202012Validator(document), Draft202012Validator(document)
+    # "end of text" is \\Z in Python's patterns and \\z in the gate's
+    return jsonschema_rs.Draft202012Validator(json.loads(text.replace(r"\\Z", r"\\z"))), Draft202012Validator(document)
 
 
 def _finding(error: ValidationError, *, rule: str, pointer: str) -> Finding:

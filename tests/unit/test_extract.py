@@ -402,7 +402,7 @@ HOSTILE = {
     "trailing comma at the top": ('{"data": [],}', "line 1 column 13: trailing comma"),
     "key without quotes": ("{data: []}", "line 1 column 2: expected a key in double quotes, found d"),
     "colon missing at the top": ('{"data" []}', 'line 1 column 9: expected ":", found a list'),
-    "value missing at the top": ('{"a": , "data": []}', "line 1 column 7: expected a value, found ,"),
+    "value missing at the top": ('{"a": , "data": []}', "line 1 column 7 (/a): expected a value, found ,"),
     "comma missing at the top": ('{"data": [] "a": 1}', 'line 1 column 13: expected "," or "}", found a text'),
     "truncated at the top": ('{"data": []', "line 1 column 12: the file ends too early"),
     "truncated behind a key": ('{"data"', "line 1 column 8: the file ends too early"),

@@ -9,6 +9,8 @@ positions.py   degrees, and the box Kenya lies in
 What a message may show of a value is core.masking's; the emergency and help lines are core.short_codes'.
 """
 
+from core.masking import mask, mask_contacts
+from core.short_codes import SHORT_CODES, is_short_code
 from etl.stages.clean.contacts import (
     ContactReading,
     EmailReading,
@@ -17,11 +19,9 @@ from etl.stages.clean.contacts import (
     to_emails,
     to_website,
 )
-from core.masking import mask, mask_contacts
 from etl.stages.clean.names import to_name
 from etl.stages.clean.phones import PhoneReading, is_hotline, split_phones_from_name, to_phones
 from etl.stages.clean.positions import PositionReading, lies_in_kenya, to_position
-from core.short_codes import SHORT_CODES, is_short_code
 from etl.stages.clean.text import (
     has_forbidden_characters,
     is_placeholder,

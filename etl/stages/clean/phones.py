@@ -15,7 +15,7 @@ LONGEST_CELL = 2000  # characters; the longest honest cell seen holds six number
 _MOST_GROUPS = 40  # of digits in one run; "1 1 1 1 ..." is no list of numbers
 _MOST_GROUPS_IN_A_NUMBER = 8  # +254 (0) 7 12 34 56 78
 
-# What libphonenumber's metadata for KE calls mobile; a test walks all prefixes and compares. Parsing is 20 times slower.
+# What libphonenumber's metadata for KE calls mobile; a test walks all prefixes and compares. Parsing takes far longer.
 _MOBILE = re.compile(r"(?:\+?254|0)?(7[0-9]{8}|1(?:0[0-8]|[18][0-9]|2[014]|3[05-9]|4[0-6])[0-9]{6})")
 # Area codes of Kenya's fixed lines (metadata for KE; Communications Authority's numbering plan).
 _AREA_CODES = frozenset({"20", *map(str, (*range(40, 47), *range(50, 63), *range(64, 70)))})
@@ -36,7 +36,9 @@ _LABELS = frozenset(
         *("e", "email", "mail", "mailto", "address", "web", "website", "url", "site"),
     }
 )
-_LABEL_AT_END = re.compile(r"(?:^|(?<=[^\w]))(?:telephone|tel|phone|mobile|mob|cell|contacts?|call)\W*$", re.IGNORECASE)
+_LABEL_AT_END = re.compile(
+    r"(?:^|(?<=[^\w]))(?:telephone|tel|phone|mobile|mob|cell|contacts?|call|ocs)\W*$", re.IGNORECASE
+)
 _SHARED_TAIL = re.compile(r"\s?/\s?[0-9]{1,3}(?![0-9])")
 _AROUND = " -:,;/|.(["
 
@@ -162,7 +164,8 @@ def _to_e164(written: str) -> str:
     if mobile:
         return f"+254{mobile[1]}"
     digits = written.lstrip("+")
-    if not 7 <= len(digits) <= 17:
+    is_bare = not written.startswith(("+", "0", "254"))
+    if not 7 <= len(digits) <= 17 or (is_bare and not 9 <= len(digits) <= 10):
         return ""
     if digits.startswith("00"):
         written = f"+{digits.lstrip('0')}"
@@ -172,11 +175,9 @@ def _to_e164(written: str) -> str:
         number = phonenumbers.parse(written, "KE")
     except phonenumbers.NumberParseException:
         return ""
-    return (
-        str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
-        if _is_good(number, written)
-        else ""
-    )
+    if not _is_good(number, written):
+        return ""
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _is_good(number: phonenumbers.PhoneNumber, written: str) -> bool:
@@ -184,7 +185,7 @@ def _is_good(number: phonenumbers.PhoneNumber, written: str) -> bool:
     if number.country_code != 254:
         return is_valid
     if not written.startswith(("+", "0", "254")):
-        return is_valid and len(written) >= 9
+        return is_valid
     is_fixed_line = str(number.national_number)[:2] in _AREA_CODES
     return is_valid or (is_fixed_line and bool(phonenumbers.is_possible_number(number)))
 
@@ -220,7 +221,7 @@ def split_phones_from_name(name: str) -> tuple[str, tuple[str, ...]]:
                 continue
             tail = _SHARED_TAIL.match(digits, end)  # "0711 000 462/3"
             end = tail.end() if tail else end
-            kept.append(_without_label(line[position:start]))
+            kept.append(_without_label(line[position:start].lstrip(f"{_AROUND})]" if position else "")))
             phones.append(line[start:end])
             position = end
     if not phones:
@@ -230,13 +231,12 @@ def split_phones_from_name(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_phone_in_name(digits: str, contact: str) -> bool:
-    return contact.startswith("+") or (
-        not contact and digits.startswith(("0", "+")) and sum(map(str.isdigit, digits)) >= 7
-    )
+    is_like_one = digits.startswith(("0", "+")) and sum(map(str.isdigit, digits)) >= 7
+    return contact.startswith("+") or (not contact and is_like_one)
 
 
 def _without_label(text: str) -> str:
     """Return what stands between two numbers, without the separators and the "Tel:" next to them."""
-    bare = text.lstrip(f"{_AROUND})]").rstrip(_AROUND)
+    bare = text.rstrip(_AROUND)
     label = _LABEL_AT_END.search(bare[-20:])
     return bare[: len(bare) - len(bare[-20:]) + label.start()].rstrip(_AROUND) if label else bare

@@ -110,12 +110,8 @@ def _measure(hit: re.Match[str], hemisphere: str) -> _Angle | None:
         return _Angle(*_to_number(hit["decimal"]))
     minutes, minute_step = _to_number(hit["minutes"])
     seconds, second_step = _to_number(hit["seconds"] or "0")
-    if (
-        minutes >= 60
-        or seconds >= 60
-        or (hit["seconds"] and minute_step != 1)
-        or (not hit["gap"].strip() and not hemisphere)
-    ):
+    is_broken = minutes >= 60 or seconds >= 60 or (hit["seconds"] and minute_step != 1)
+    if is_broken or not (hit["gap"].strip() or hemisphere):
         return None
     step = second_step / 3600 if hit["seconds"] else minute_step / 60
     return _Angle(Decimal(hit["degrees"]) + minutes / 60 + seconds / 3600, step)

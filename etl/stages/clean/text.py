@@ -115,7 +115,7 @@ def to_flag(text: str) -> bool | None:
 
 
 def has_forbidden_characters(text: str) -> str:
-    """Return which character PostgreSQL cannot store, "a NUL character" or "a lone surrogate"; "" where all are fine."""
+    """Return what PostgreSQL cannot store in a text, "a NUL character" or "a lone surrogate"; "" where all is well."""
     if "\x00" in text:
         return "a NUL character"
     return "a lone surrogate" if _SURROGATE.search(text) else ""
