@@ -120,6 +120,7 @@ def _county_members(county_code: str, pending: Q) -> list[Member]:
 def _match_record(member: Member, reference: Reference, shared: frozenset[str]) -> MatchRecord:
     row, record = member.row, member.record
     point = record.position
+    kind = reference.kind_by_type.get(record.facility_type, "")
     return MatchRecord(
         order=(SOURCES[row.source].precedence, row.key, row.occurrence),
         source=row.source,
@@ -127,9 +128,9 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
         code=record.facility_code,
         facility=row.facility_id,
         is_new=member.is_pending,
-        name=read_name(record.name),
+        name=read_name(record.name, kind=kind),
         facility_type=record.facility_type,
-        kind=reference.kind_by_type.get(record.facility_type, ""),
+        kind=kind,
         county=record.county_code,
         constituency=record.constituency_code,
         ward=record.ward_code,
@@ -199,13 +200,14 @@ def _without_clashing_numbers(
         code = facility.facility_code if facility else golden.facility_code
         number = golden.registration_number
         if number and owners.setdefault(number, code) != code:
-            _add_clash_finding(group, owner=owners[number])
+            _add_clash_finding(group, number=number, owner=owners[number])
             golden = replace(golden, registration_number="")  # noqa: PLW2901 - the record goes on without its number
         kept.append(golden)
     return kept
 
 
-def _add_clash_finding(group: Group, *, owner: str) -> None:
+def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
+    """Add the finding to each pending record that claims the number."""
     finding = {
         "rule": "registration-number-clash",
         "severity": Severity.WARNING.value,
@@ -215,7 +217,8 @@ def _add_clash_finding(group: Group, *, owner: str) -> None:
         "value": "",
         "hint": "ask both sources which of them holds the number",
     }
-    versions = SourceRecordVersion.objects.filter(pk__in=[m.row.latest_version_id for m in group.members if m.is_pending])
+    claiming = [m.row.latest_version_id for m in group.members if m.is_pending and m.record.registration_number == number]
+    versions = SourceRecordVersion.objects.filter(pk__in=claiming)
     for version in versions:
         version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), finding]
         version.save(update_fields=["findings"])

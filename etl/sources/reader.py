@@ -43,9 +43,10 @@ class Reader:
     def inside(self, name: str) -> "Reader":
         """Return a reader of an object member; an empty one where the member is something else."""
         members = self._members.get(name)
+        if members is None or isinstance(members, dict):
+            self._read.add(name)
         if not isinstance(members, dict):
             return Reader({})
-        self._read.add(name)
         return self._children.setdefault(name, Reader(members, prefix=f"{self._prefix}{name}."))
 
     def ignore(self, *names: str) -> None:

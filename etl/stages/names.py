@@ -20,6 +20,7 @@ _SHORT_FORMS = {
 _GENERIC = frozenset(["hospital", "dispensary", "health", "centre", "clinic", "medical", "nursing", "home", "maternity", "police", "station", "post", "patrol", "base", "county", "sub", "subcounty", "referral", "district", "general", "teaching", "national", "level", "government", "public", "private", "mission", "services", "service", "facility", "unit", "gender", "violence", "recovery", "desk", "based", "organisation", "foundation", "trust", "project", "programme", "program", "kenya", "ltd", "limited", "cbo", "ngo", "the", "of", "and", "for", "at", "in"])  # fmt: skip
 _WORD = re.compile(r"[^\W_]+")
 _SLASHED = ((re.compile(r"\bh\s*/\s*c\b"), "health centre"), (re.compile(r"\bp\s*/\s*"), "police "))
+_LEVEL = re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?)\b")  # "Level 5" is what a hospital is, not which one
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,17 @@ class FacilityName:
 
 
 @lru_cache(maxsize=100_000)
-def read_name(name: str) -> FacilityName:
-    """Return the name as matching sees it: "Iten County Referral Hosp." -> core ("iten",)."""
+def read_name(name: str, *, kind: str = "") -> FacilityName:
+    """Return the name as matching sees it: "Iten County Referral Hosp." -> core ("iten",).
+
+    Lists of police stations leave "Police Station" out of the names: for `kind` "police" the words are put back.
+    """
     folded = unicodedata.normalize("NFKC", name).casefold().replace("'", "").replace("’", "")
+    folded = _LEVEL.sub(" ", folded)
     for pattern, words in _SLASHED:
         folded = pattern.sub(words, folded)
     words = " ".join(_SHORT_FORMS.get(word, word) for word in _WORD.findall(folded)).split()
+    if kind == "police" and "police" not in words:
+        words += ["police", "station"]
     core = tuple(word for word in words if word not in _GENERIC)
     return FacilityName(" ".join(words), core or tuple(words), direction_words(" ".join(words)))

@@ -120,7 +120,11 @@ def _read_contacts(staged: StagedFacility, phones_in_name: tuple[str, ...], find
 
 def _read_cell(kind: str, text: str, reached: _Contacts, findings: list[Finding]) -> None:
     """Add what one contact cell holds: numbers, addresses and websites, alone or together."""
-    cell = clean.split_contacts(text)
+    if kind == "email":
+        emails = clean.to_emails(text)
+        cell = clean.ContactReading(emails=emails.emails, unreadable=emails.unreadable)
+    else:
+        cell = clean.split_contacts(text)
     reached.contacts += [Contact("hotline" if clean.is_hotline(phone) else "phone", phone) for phone in cell.phones]
     reached.contacts += [Contact("email", email) for email in cell.emails]
     reached.websites += cell.websites
