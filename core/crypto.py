@@ -1,7 +1,7 @@
 """Encryption at rest: one key per table.column, tokens that stay as they are while their value does, blind indexes.
 
-A value is sealed with Fernet (AES-128-CBC and HMAC-SHA-256). Fernet binds a token to nothing, so each column has a key of
-its own, derived by HKDF-SHA-256 from the master keys in FIELD_KEYS: a token moved to another column cannot be read there.
+A value is sealed with Fernet (AES-128-CBC and HMAC-SHA-256). Fernet binds a token to nothing, so each column has a key
+of its own, derived by HKDF-SHA-256 from the master keys in FIELD_KEYS: a token moved elsewhere cannot be read there.
 """
 
 import base64
@@ -9,7 +9,7 @@ import hmac
 import json
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes
@@ -22,13 +22,13 @@ CANNOT_BE_READ = "cannot be read"
 SHORTEST_KEY = 32  # characters
 
 
-class Decrypted(str):
+class Decrypted(str):  # noqa: SLOT000 - it carries its token in its dictionary
     """A value as it was read, with its token and column: written back unchanged to that column, it keeps the token."""
 
     token: str
     column: str
 
-    def __new__(cls, value: str, token: str, column: str) -> "Decrypted":
+    def __new__(cls, value: str, token: str, column: str) -> Self:
         text = super().__new__(cls, value)
         text.token = token
         text.column = column
@@ -99,6 +99,8 @@ class EncryptedJSONField(EncryptedTextField):
     """JSON sealed at rest as one token."""
 
     description = "JSON, encrypted at rest"
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, *_: object) -> Any:
         text = super().from_db_value(value)
@@ -130,6 +132,6 @@ def _derive(master: str, purpose: str) -> bytes:
 
 def _checked_key(name: str, key: str) -> str:
     if len(key) < SHORTEST_KEY:
-        message = f"{name} is missing or shorter than {SHORTEST_KEY} characters: set it in the environment (see .env.example)."
+        message = f"{name} is missing or shorter than {SHORTEST_KEY} characters: set it (see .env.example)."
         raise ImproperlyConfigured(message)
     return key

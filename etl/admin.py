@@ -37,12 +37,33 @@ class SourceFileInline(TabularInline):
 
 @admin.register(ImportRun)
 class ImportRunAdmin(ReadOnlyAdmin):
-    list_display = ["title", "status_label", "started_at", "records", "created", "updated", "merged", "rejected", "seconds"]
+    list_display = [
+        "title",
+        "status_label",
+        "started_at",
+        "records",
+        "created",
+        "updated",
+        "merged",
+        "rejected",
+        "seconds",
+    ]
     list_filter = ["status"]
     list_filter_sheet = False
     date_hierarchy = "started_at"
     inlines = [SourceFileInline]
-    fields = ["status_label", "started_at", "finished_at", "started_by", "host", "pid", "error", "statement", "rejects", "notes"]
+    fields = [
+        "status_label",
+        "started_at",
+        "finished_at",
+        "started_by",
+        "host",
+        "pid",
+        "error",
+        "statement",
+        "rejects",
+        "notes",
+    ]
     readonly_fields = fields
 
     @display(description="Run", ordering="run_id")
@@ -57,11 +78,16 @@ class ImportRunAdmin(ReadOnlyAdmin):
     def statement(self, run: ImportRun) -> SafeString | str:
         if not run.summary:
             return "nothing was read"
-        head = format_html_join("", '<th class="px-3 py-1 text-right">{}</th>', ((name,) for name in ("source", *COLUMNS)))
+        head = format_html_join(
+            "", '<th class="px-3 py-1 text-right">{}</th>', ((name,) for name in ("source", *COLUMNS))
+        )
         rows = format_html_join(
             "",
             "<tr>{}</tr>",
-            ((format_html_join("", '<td class="px-3 py-1 text-right">{}</td>', ((c,) for c in row)),) for row in table_rows(run.summary)),
+            (
+                (format_html_join("", '<td class="px-3 py-1 text-right">{}</td>', ((c,) for c in row)),)
+                for row in table_rows(run.summary)
+            ),
         )
         return format_html('<div class="overflow-x-auto"><table><tr>{}</tr>{}</table></div>', head, rows)
 
@@ -71,7 +97,9 @@ class ImportRunAdmin(ReadOnlyAdmin):
 
     @display(description="About the whole registry")
     def notes(self, run: ImportRun) -> SafeString | str:
-        return format_html_join("", "<p>{}</p>", ((finding["message"],) for finding in run.findings)) or "nothing unusual"
+        return (
+            format_html_join("", "<p>{}</p>", ((finding["message"],) for finding in run.findings)) or "nothing unusual"
+        )
 
     def _total(self, run: ImportRun, name: str) -> int | str:
         return run.summary.get("totals", {}).get(name, "")
@@ -116,7 +144,17 @@ class SourceRecordAdmin(ReadOnlyAdmin):
     list_select_related = ["facility", "last_seen_run", "missing_since"]
     search_fields = ["key", "facility__facility_name", "facility__facility_code"]
     show_full_result_count = False
-    fields = ["source", "key", "occurrence", "outcome_label", "facility", "first_seen_run", "last_seen_run", "missing_since", "findings"]
+    fields = [
+        "source",
+        "key",
+        "occurrence",
+        "outcome_label",
+        "facility",
+        "first_seen_run",
+        "last_seen_run",
+        "missing_since",
+        "findings",
+    ]
     readonly_fields = fields
 
     @display(description="Outcome", label=STATUS_COLOURS, ordering="outcome")
@@ -223,7 +261,9 @@ class SourceRecordInline(TabularInline):
 
     @display(description="Findings")
     def findings(self, record: SourceRecord) -> str:
-        return ", ".join(finding["rule"] for finding in (record.latest_version.findings if record.latest_version else []))
+        return ", ".join(
+            finding["rule"] for finding in (record.latest_version.findings if record.latest_version else [])
+        )
 
 
 FacilityAdmin.inlines.append(SourceRecordInline)

@@ -21,10 +21,12 @@ FAILURE, WRONG_USAGE, INTERRUPTED = 1, 2, 5
 
 
 class Stream(Protocol):
+    """Where lines are written: a management command's stdout or stderr."""
+
     def write(self, msg: str) -> object: ...
 
 
-def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:
+def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa: PLR0911 - one return for each code
     """Return the exit code of the work; every error ends as one line, its traceback in the log only."""
     try:
         return work()
@@ -40,12 +42,14 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:
         return INTERRUPTED
     except DatabaseError as error:
         log.exception("database refused", code="database-refused")
-        stderr.write(f"the database refused the import ({_first_line(error)}); run `manage.py migrate`, then look into the log")
+        stderr.write(
+            f"the database refused the import ({_first_line(error)}); run `manage.py migrate`, then look into the log"
+        )
         return FAILURE
     except KeyboardInterrupt:
         stderr.write("interrupted; import again to go on")
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last net: no traceback reaches a user
+    except Exception as error:
         log.exception("unexpected error", code="unexpected")
         stderr.write(f"an error that nobody expected ({type(error).__name__}); the log has the details")
         return FAILURE
@@ -65,7 +69,7 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     with Console(stderr=True).status("starting") as status:
-        yield lambda step: status.update(step)
+        yield status.update
 
 
 def print_summary(summary: Mapping[str, Any], stdout: Stream) -> None:

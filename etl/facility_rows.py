@@ -102,7 +102,11 @@ class FacilityWriter:
     user: User
 
     def write(
-        self, changes: Sequence[Change], *, goldens: Sequence[FacilityRecord], facilities: Sequence[Facility | None],
+        self,
+        changes: Sequence[Change],
+        *,
+        goldens: Sequence[FacilityRecord],
+        facilities: Sequence[Facility | None],
     ) -> dict[str, int]:
         """Return the id of each facility by its code, after its row and its children say what was planned."""
         id_by_code = {facility.facility_code: facility.pk for facility in facilities if facility}
@@ -112,10 +116,17 @@ class FacilityWriter:
             if change.action is Action.CREATE or change.fields
         ]
         Facility.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["facility_code"], update_fields=MUTABLE_COLUMNS,
+            rows,
+            update_conflicts=True,
+            unique_fields=["facility_code"],
+            update_fields=MUTABLE_COLUMNS,
         )
         id_by_code |= {row.facility_code: row.pk for row in rows}
-        changed = [(change, golden) for change, golden in zip(changes, goldens, strict=True) if change.action is not Action.KEEP]
+        changed = [
+            (change, golden)
+            for change, golden in zip(changes, goldens, strict=True)
+            if change.action is not Action.KEEP
+        ]
         self._write_contacts(changed, id_by_code)
         self._write_services([change for change, _ in changed], id_by_code)
         self._write_positions([change for change, _ in changed if change.position_changed], id_by_code)
@@ -155,7 +166,8 @@ class FacilityWriter:
             for key in change.contacts_to_remove:
                 removed |= self._contact(facility_id, key)
             value_by_key = {
-                ContactKey(contact.type, FacilityContact.index_of(contact.value)): contact.value for contact in golden.contacts
+                ContactKey(contact.type, FacilityContact.index_of(contact.value)): contact.value
+                for contact in golden.contacts
             }
             for key, is_primary in change.contacts_to_set.items():
                 if not is_primary and change.action is Action.UPDATE:
@@ -174,7 +186,10 @@ class FacilityWriter:
         if demoted != Q(pk__in=[]):
             FacilityContact.objects.filter(demoted).update(is_primary=False)
         FacilityContact.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["facility", "contact_type", "value_index"], update_fields=["is_primary"],
+            rows,
+            update_conflicts=True,
+            unique_fields=["facility", "contact_type", "value_index"],
+            update_fields=["is_primary"],
         )
 
     def _contact(self, facility_id: int, key: ContactKey) -> Q:
@@ -195,7 +210,10 @@ class FacilityWriter:
         if removed != Q(pk__in=[]):
             FacilityService.objects.filter(removed).delete()
         FacilityService.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["facility", "service_category"], update_fields=["is_active"],
+            rows,
+            update_conflicts=True,
+            unique_fields=["facility", "service_category"],
+            update_fields=["is_active"],
         )
 
     def _write_positions(self, changed: Sequence[Change], id_by_code: Mapping[str, int]) -> None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from etl.stages.records import Lookup, Reference
 
 _ROOT = Path(__file__).resolve().parent.parent
-_WHAT_READS = ("etl/sources/*.py", "etl/stages/*.py", "etl/schemas/*.json", "geography/names.py", "geography/gazetteer.py")
+_WHAT_READS = (
+    "etl/sources/*.py",
+    "etl/stages/*.py",
+    "etl/schemas/*.json",
+    "geography/names.py",
+    "geography/gazetteer.py",
+)
 
 
 def pipeline_fingerprint(reference: Reference) -> str:

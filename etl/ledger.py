@@ -51,7 +51,12 @@ class Assessment:
 
 @transaction.atomic
 def stage_source(
-    stream: Iterable[tuple[SourceFile, RawRecord]], *, run: ImportRun, source: Source, reference: Reference, fingerprint: str,
+    stream: Iterable[tuple[SourceFile, RawRecord]],
+    *,
+    run: ImportRun,
+    source: Source,
+    reference: Reference,
+    fingerprint: str,
 ) -> int:
     """Return how many records of a source were staged: all of them, or none where the stream raises.
 
@@ -74,7 +79,9 @@ def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, 
     transformed = standardise(staged, source=source.name, key=key, reference=reference)
     findings = transformed.findings + find_rule_breaks(transformed.record, reference)
     if not any(finding.severity is Severity.REJECT for finding in findings):
-        findings += find_schema_errors(to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema")
+        findings += find_schema_errors(
+            to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema"
+        )
     return Assessment(transformed.record, _located(findings, raw))
 
 
@@ -99,7 +106,11 @@ def _read(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
 
 
 def _stage_chunk(
-    read: Sequence[ReadRecord], run: ImportRun, source: Source, reference: Reference, fingerprint: str,
+    read: Sequence[ReadRecord],
+    run: ImportRun,
+    source: Source,
+    reference: Reference,
+    fingerprint: str,
 ) -> None:
     known = _known_records(read, source)
     seen: dict[str, list[SourceRecord]] = defaultdict(list)  # outcome -> unchanged records
@@ -112,7 +123,9 @@ def _stage_chunk(
             fresh.append((record, item))
     for outcome, records in seen.items():
         SourceRecord.objects.filter(pk__in=[record.pk for record in records]).update(
-            last_seen_run=run, outcome=outcome, missing_since=None,
+            last_seen_run=run,
+            outcome=outcome,
+            missing_since=None,
         )
     if fresh:
         _append_versions(fresh, run, source, reference, fingerprint)
@@ -120,7 +133,9 @@ def _stage_chunk(
 
 def _outcome_again(latest: SourceRecordVersion) -> str:
     """Return the outcome of a record that says what it said before: rejects stay rejects, what was never loaded waits."""
-    return {State.REJECTED: Outcome.REJECTED, State.PENDING: Outcome.PENDING}.get(State(latest.state), Outcome.UNCHANGED)
+    return {State.REJECTED: Outcome.REJECTED, State.PENDING: Outcome.PENDING}.get(
+        State(latest.state), Outcome.UNCHANGED
+    )
 
 
 def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list[SourceRecord]]:
@@ -138,7 +153,10 @@ def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list
 
 
 def _matched(
-    read: Sequence[ReadRecord], known: dict[str, list[SourceRecord]], run: ImportRun, source: Source,
+    read: Sequence[ReadRecord],
+    known: dict[str, list[SourceRecord]],
+    run: ImportRun,
+    source: Source,
 ) -> list[tuple[ReadRecord, SourceRecord]]:
     """Return each record with its row of the ledger, an unsaved one where it has none.
 
@@ -171,7 +189,11 @@ def _holds(row: SourceRecord, item: ReadRecord) -> bool:
 
 
 def _append_versions(
-    fresh: Sequence[tuple[SourceRecord, ReadRecord]], run: ImportRun, source: Source, reference: Reference, fingerprint: str,
+    fresh: Sequence[tuple[SourceRecord, ReadRecord]],
+    run: ImportRun,
+    source: Source,
+    reference: Reference,
+    fingerprint: str,
 ) -> None:
     assessed = [
         (record, item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference))
@@ -189,7 +211,8 @@ def _append_versions(
     old = [record for record, _, _ in assessed if record.pk]
     SourceRecord.objects.bulk_create(new)
     SourceRecord.objects.bulk_update(
-        old, ["last_seen_run", "missing_since", "outcome", "county_code", "identifier", "contact_indexes"],
+        old,
+        ["last_seen_run", "missing_since", "outcome", "county_code", "identifier", "contact_indexes"],
     )
     SourceRecordVersion.objects.filter(
         pk__in=[r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id],
@@ -208,7 +231,11 @@ def private_contact_indexes(record: FacilityRecord) -> list[str]:
 
 
 def _version(
-    record: SourceRecord, item: ReadRecord, assessment: Assessment, run: ImportRun, fingerprint: str,
+    record: SourceRecord,
+    item: ReadRecord,
+    assessment: Assessment,
+    run: ImportRun,
+    fingerprint: str,
 ) -> SourceRecordVersion:
     canonical = to_canonical(assessment.record) if assessment.record else None
     return SourceRecordVersion(

@@ -1,4 +1,4 @@
-"""Pass 2: match county by county, fold golden records, plan, and upsert in batches, ledger rows in the same transaction."""
+"""Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,9 @@ class Loaded:
     pairs_to_review: int = 0
 
 
-def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int, user: User) -> Loaded:
+def load_pending(
+    *, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int, user: User
+) -> Loaded:
     """Return what was done with every pending version of these sources: each now stands for a facility."""
     loaded = Loaded()
     writer = FacilityWriter(ids=RowIds.read(), user=user)
@@ -93,7 +95,8 @@ def shared_contacts() -> frozenset[str]:
     """Return the contact indexes that stand on more than SHARED_BY source records."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c FROM source_records, unnest(contact_indexes) AS c GROUP BY c HAVING count(*) > %s", [SHARED_BY],
+            "SELECT c FROM source_records, unnest(contact_indexes) AS c GROUP BY c HAVING count(*) > %s",
+            [SHARED_BY],
         )
         return frozenset(row[0] for row in cursor.fetchall())
 
@@ -135,7 +138,7 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
         constituency=record.constituency_code,
         ward=record.ward_code,
         identifier=record.identifier,
-        point=point and (float(point.latitude), float(point.longitude)),
+        point=(float(point.latitude), float(point.longitude)) if point else None,
         contacts=frozenset(row.contact_indexes) - shared,
     )
 
@@ -147,7 +150,9 @@ def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun
         first, second = sorted((members[pair.first].row, members[pair.second].row), key=lambda row: row.pk)
         decision = DuplicatePair.Decision.MERGED if pair.verdict is Verdict.MERGE else DuplicatePair.Decision.TO_REVIEW
         features = {**pair.features, "reason": pair.reason}
-        rows.append(DuplicatePair(first=first, second=second, score=pair.score, features=features, decision=decision, run=run))
+        rows.append(
+            DuplicatePair(first=first, second=second, score=pair.score, features=features, decision=decision, run=run)
+        )
     before = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count()
     DuplicatePair.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
     return DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count() - before
@@ -188,7 +193,9 @@ def _existing_facilities(groups: Sequence[Group], goldens: Sequence[FacilityReco
 
 
 def _without_clashing_numbers(
-    groups: Sequence[Group], goldens: Sequence[FacilityRecord], facilities: Sequence[Facility | None],
+    groups: Sequence[Group],
+    goldens: Sequence[FacilityRecord],
+    facilities: Sequence[Facility | None],
 ) -> list[FacilityRecord]:
     """Return the golden records, each without a registration number that another facility holds, with a finding."""
     wanted = {golden.registration_number for golden in goldens if golden.registration_number}
@@ -217,8 +224,8 @@ def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
         "value": "",
         "hint": "ask both sources which of them holds the number",
     }
-    claiming = [m.row.latest_version_id for m in group.members if m.is_pending and m.record.registration_number == number]
-    versions = SourceRecordVersion.objects.filter(pk__in=claiming)
+    claiming = [m.row.pk for m in group.members if m.is_pending and m.record.registration_number == number]
+    versions = SourceRecordVersion.objects.filter(source_record__in=claiming, state=State.PENDING)
     for version in versions:
         version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), finding]
         version.save(update_fields=["findings"])

@@ -81,16 +81,27 @@ class SourceRecord(models.Model):
     key = models.CharField(max_length=80)
     occurrence = models.PositiveIntegerField(default=0)
     facility = models.ForeignKey(
-        "facilities.Facility", on_delete=models.SET_NULL, null=True, related_name="source_records",
+        "facilities.Facility",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="source_records",
     )
     latest_version = models.ForeignKey("SourceRecordVersion", on_delete=models.PROTECT, null=True, related_name="+")
     good_version = models.ForeignKey(
-        "SourceRecordVersion", on_delete=models.PROTECT, null=True, related_name="+", help_text="the last that was loaded",
+        "SourceRecordVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="the last that was loaded",
     )
     county_code = models.CharField(max_length=10, blank=True, help_text="of the newest version that is not rejected")
-    identifier = models.CharField(max_length=80, blank=True, help_text="national facility code, where the source has one")
+    identifier = models.CharField(
+        max_length=80, blank=True, help_text="national facility code, where the source has one"
+    )
     contact_indexes = ArrayField(
-        models.CharField(max_length=16), default=list, help_text="blind indexes of its phones and e-mails, hotlines left out",
+        models.CharField(max_length=16),
+        default=list,
+        help_text="blind indexes of its phones and e-mails, hotlines left out",
     )
     first_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
     last_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")

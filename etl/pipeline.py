@@ -72,7 +72,7 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
     try:
         with transaction.atomic():
             summary = _run(options, progress) | {"run": None}
-            raise _DryRunOverError
+            raise _DryRunOverError  # noqa: TRY301 - how a transaction is rolled back
     except _DryRunOverError:
         return summary
 
@@ -92,7 +92,11 @@ def _run(options: ImportOptions, progress: Progress) -> dict[str, Any]:
             _stage(sound, state, reference)
         with _step(state, "pass 2", progress):
             loaded = load_pending(
-                run=state.run, sources=list(state.read), reference=reference, batch_size=options.batch_size, user=user,
+                run=state.run,
+                sources=list(state.read),
+                reference=reference,
+                batch_size=options.batch_size,
+                user=user,
             )
         with _step(state, "reconcile", progress):
             summary = _summarise(state, sources, loaded, options, started)
@@ -118,7 +122,11 @@ def _chosen_sources(names: Sequence[str]) -> list[Source]:
 def _open_run(options: ImportOptions, user: User) -> ImportRun:
     shown = {**asdict(options), "data_dir": str(options.data_dir)}
     return ImportRun.objects.create(
-        started_at=timezone.now(), started_by=user, host=socket.gethostname(), pid=os.getpid(), options=shown,
+        started_at=timezone.now(),
+        started_by=user,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        options=shown,
     )
 
 
@@ -143,7 +151,9 @@ def _step(state: RunState, name: str, progress: Progress) -> Iterator[None]:
     log.info("step done", step=name, seconds=state.seconds[name])
 
 
-def _inspect(sources: Sequence[Source], options: ImportOptions, state: RunState) -> dict[str, list[tuple[SourceFile, SoundFile]]]:
+def _inspect(
+    sources: Sequence[Source], options: ImportOptions, state: RunState
+) -> dict[str, list[tuple[SourceFile, SoundFile]]]:
     """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state."""
     paths: dict[str, tuple[Path, ...]] = {}
     for source in sources:
@@ -219,12 +229,18 @@ def _stage(sound: Mapping[str, list[tuple[SourceFile, SoundFile]]], state: RunSt
         source = SOURCES[name]
         try:
             state.read[name] = stage_source(
-                _stream(source, files), run=state.run, source=source, reference=reference, fingerprint=fingerprint,
+                _stream(source, files),
+                run=state.run,
+                source=source,
+                reference=reference,
+                fingerprint=fingerprint,
             )
         except EtlError as error:
             _refuse(name, error, state)
         else:
-            SourceRecord.objects.filter(source=name, missing_since__isnull=True).exclude(last_seen_run=state.run).update(
+            SourceRecord.objects.filter(source=name, missing_since__isnull=True).exclude(
+                last_seen_run=state.run
+            ).update(
                 missing_since=state.run,
             )
             log.info("source staged", source=name, records=state.read[name])
@@ -237,7 +253,11 @@ def _stream(source: Source, files: Sequence[tuple[SourceFile, SoundFile]]) -> It
 
 
 def _summarise(
-    state: RunState, sources: Sequence[Source], loaded: Loaded, options: ImportOptions, started: float,
+    state: RunState,
+    sources: Sequence[Source],
+    loaded: Loaded,
+    options: ImportOptions,
+    started: float,
 ) -> dict[str, Any]:
     """Return the run's statement; the books must balance."""
     books = outcomes_by_source(state.run, state.read)

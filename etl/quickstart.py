@@ -23,7 +23,9 @@ class DemoRefusedError(EtlError):
 def set_up_demo(stdout: Stream) -> int:
     """Return the exit code of the demo's import, after migrating, loading reference data and creating an admin."""
     if settings.DATABASE_URL:
-        message = "DATABASE_URL is set: the demo only fills the embedded PostgreSQL; unset it, or see docs/operations.md"
+        message = (
+            "DATABASE_URL is set: the demo only fills the embedded PostgreSQL; unset it, or see docs/operations.md"
+        )
         raise DemoRefusedError(message)
     stdout.write("Migrating ...")
     call_command("migrate", verbosity=0)

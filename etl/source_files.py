@@ -39,7 +39,11 @@ def find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
 
 
 def inspect_files(
-    paths_by_source: dict[str, tuple[Path, ...]], *, max_bytes: int, profiling: bool, workers: int,
+    paths_by_source: dict[str, tuple[Path, ...]],
+    *,
+    max_bytes: int,
+    profiling: bool,
+    workers: int,
 ) -> dict[str, list[Inspection]]:
     """Return the soundness reading of every file, by source."""
     jobs = [(source, path, max_bytes, profiling) for source, paths in paths_by_source.items() for path in paths]
@@ -63,7 +67,12 @@ def _inspect(job: tuple[str, Path, int, bool]) -> Inspection:
     source = SOURCES[name]
     try:
         sound = inspect_file(
-            path, source=name, layout=source.layout, max_bytes=max_bytes, may_be_empty=source.may_be_empty, profiling=profiling,
+            path,
+            source=name,
+            layout=source.layout,
+            max_bytes=max_bytes,
+            may_be_empty=source.may_be_empty,
+            profiling=profiling,
         )
     except EtlError as error:
         return Inspection(path, None, error)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from django.db.models import Count, Q
 
@@ -39,7 +38,9 @@ def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dic
 def rejects_by_rule(run: ImportRun) -> dict[str, int]:
     """Return the rejected records that this run saw, by the rule that rejects them first; most frequent first."""
     versions = SourceRecordVersion.objects.filter(
-        source_record__last_seen_run=run, source_record__outcome="rejected", state="rejected",
+        source_record__last_seen_run=run,
+        source_record__outcome="rejected",
+        state="rejected",
     ).filter(pk__in=SourceRecord.objects.filter(last_seen_run=run).values("latest_version"))
     rules = Counter(
         next((finding["rule"] for finding in findings if finding["severity"] == "reject"), "unknown")
@@ -52,10 +53,13 @@ def find_dataset_findings() -> list[dict[str, str]]:
     """Return what the rules about the whole registry find, as JSON objects; sealed positions take no part."""
     points: dict[str, list[tuple[str, float, float]]] = {}
     rows = FacilityCoordinate.objects.filter(facility__is_active=True, latitude__isnull=False).values_list(
-        "facility__county__county_code", "facility__facility_code", "latitude", "longitude",
+        "facility__county__county_code",
+        "facility__facility_code",
+        "latitude",
+        "longitude",
     )
     for county, code, latitude, longitude in rows.iterator():
-        points.setdefault(county, []).append((code, float(latitude), float(longitude)))
+        points.setdefault(county, []).append((code, float(latitude or 0), float(longitude or 0)))
     shared = (
         FacilityContact.objects.filter(facility__is_active=True)
         .exclude(contact_type__code="hotline")
@@ -75,7 +79,9 @@ def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str
     """Return the score and the five metrics in percent, null where there is nothing to measure."""
     facilities = Facility.objects.filter(is_active=True)
     filled = facilities.aggregate(
-        all=Count("pk"), named=Count("pk", filter=~Q(facility_name="")), placed=Count("pk", filter=Q(constituency__isnull=False)),
+        all=Count("pk"),
+        named=Count("pk", filter=~Q(facility_name="")),
+        placed=Count("pk", filter=Q(constituency__isnull=False)),
     )
     seen = SourceRecord.objects.filter(last_seen_run=run)
     sound = seen.exclude(outcome="rejected")

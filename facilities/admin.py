@@ -42,7 +42,7 @@ class PlaceFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
         value = self.value()
-        return queryset.filter(**{self.parameter_name: value}) if value and value.isdigit() else queryset
+        return queryset.filter(**{str(self.parameter_name): value}) if value and value.isdigit() else queryset
 
 
 class CountyFilter(PlaceFilter):
@@ -50,7 +50,13 @@ class CountyFilter(PlaceFilter):
 
 
 class ConstituencyFilter(PlaceFilter):
-    title, parameter_name, model, parent, parent_field = "constituency", "constituency", Constituency, "county", "county"
+    title, parameter_name, model, parent, parent_field = (
+        "constituency",
+        "constituency",
+        Constituency,
+        "county",
+        "county",
+    )
 
 
 class WardFilter(PlaceFilter):
@@ -137,8 +143,18 @@ class FacilityAdmin(ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     fieldsets = [
-        (None, {"fields": [("facility_name", "facility_type"), ("facility_code", "registration_number"),
-                           ("operational_status", "is_active"), ("level", "ownership"), ("opening_hours", "has_gender_desk")]}),
+        (
+            None,
+            {
+                "fields": [
+                    ("facility_name", "facility_type"),
+                    ("facility_code", "registration_number"),
+                    ("operational_status", "is_active"),
+                    ("level", "ownership"),
+                    ("opening_hours", "has_gender_desk"),
+                ]
+            },
+        ),
         ("Where", {"fields": [("county", "constituency", "ward"), ("town", "address"), "is_confidential"]}),
         ("Online and history", {"fields": ["website", ("created_at", "created_by"), ("updated_at", "updated_by")]}),
     ]

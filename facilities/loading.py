@@ -26,7 +26,12 @@ def load_lookups(path: Path) -> dict[str, int]:
         added = {row.code: row.aliases for row in model._default_manager.all()}  # noqa: SLF001 - documented API
         model._default_manager.bulk_create(  # noqa: SLF001 - documented API
             [
-                model(code=row["code"], aliases=_united(row["aliases"], added.get(row["code"], [])), **{name_column: row["name"]}, **{k: row[k] for k in extra})
+                model(
+                    code=row["code"],
+                    aliases=_united(row["aliases"], added.get(row["code"], [])),
+                    **{name_column: row["name"]},
+                    **{k: row[k] for k in extra},
+                )
                 for row in rows
             ],
             update_conflicts=True,

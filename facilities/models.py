@@ -76,17 +76,28 @@ class Facility(models.Model):
 
     facility_id = models.BigAutoField(primary_key=True)
     facility_code = models.CharField(max_length=50, unique=True, validators=[RegexValidator(FACILITY_CODE)])
-    registration_number = models.CharField(max_length=100, unique=True, null=True, blank=True)  # noqa: DJ001 - NULL: none given
+    registration_number = models.CharField(max_length=100, unique=True, null=True, blank=True)
     facility_name = models.CharField(max_length=255)
     facility_type = models.ForeignKey(
-        FacilityType, on_delete=models.PROTECT, to_field="code", db_column="facility_type", null=True, blank=True,
+        FacilityType,
+        on_delete=models.PROTECT,
+        to_field="code",
+        db_column="facility_type",
+        null=True,
+        blank=True,
     )
     operational_status = models.ForeignKey(OperationalStatus, on_delete=models.PROTECT, null=True, blank=True)
     county = models.ForeignKey("geography.County", on_delete=models.PROTECT, related_name="facilities")
     constituency = models.ForeignKey(
-        "geography.Constituency", on_delete=models.PROTECT, related_name="facilities", null=True, blank=True,
+        "geography.Constituency",
+        on_delete=models.PROTECT,
+        related_name="facilities",
+        null=True,
+        blank=True,
     )
-    ward = models.ForeignKey("geography.Ward", on_delete=models.PROTECT, related_name="facilities", null=True, blank=True)
+    ward = models.ForeignKey(
+        "geography.Ward", on_delete=models.PROTECT, related_name="facilities", null=True, blank=True
+    )
     address = EncryptedTextField(blank=True)
     town = models.CharField(max_length=100, blank=True)
     level = models.CharField(max_length=50, blank=True)
@@ -94,13 +105,25 @@ class Facility(models.Model):
     opening_hours = models.CharField(max_length=200, blank=True)
     website = models.CharField(max_length=255, blank=True)
     has_gender_desk = models.BooleanField(null=True, blank=True)
-    is_confidential = models.BooleanField(default=False, help_text="a place whose position and contacts must stay hidden")
+    is_confidential = models.BooleanField(
+        default=False, help_text="a place whose position and contacts must stay hidden"
+    )
     is_active = models.BooleanField(default=True)
     created_by = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, db_column="created_by", related_name="+", null=True, editable=False,
+        "core.User",
+        on_delete=models.PROTECT,
+        db_column="created_by",
+        related_name="+",
+        null=True,
+        editable=False,
     )
     updated_by = models.ForeignKey(
-        "core.User", on_delete=models.PROTECT, db_column="updated_by", related_name="+", null=True, editable=False,
+        "core.User",
+        on_delete=models.PROTECT,
+        db_column="updated_by",
+        related_name="+",
+        null=True,
+        editable=False,
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -116,7 +139,8 @@ class Facility(models.Model):
             models.CheckConstraint(condition=~Q(registration_number=""), name="registration_number_null_not_blank"),
             models.CheckConstraint(condition=~Q(facility_name=""), name="facility_has_a_name"),
             models.CheckConstraint(
-                condition=Q(ward__isnull=True) | Q(constituency__isnull=False), name="no_ward_without_constituency",
+                condition=Q(ward__isnull=True) | Q(constituency__isnull=False),
+                name="no_ward_without_constituency",
             ),
         ]
         # docs/adr/0004 says which of the document's indexes are covered by others
@@ -161,26 +185,29 @@ class FacilityContact(models.Model):
         db_table = "facility_contacts"
         constraints = [
             models.UniqueConstraint(
-                fields=["facility", "contact_type", "value_index"], name="contact_once_per_facility",
+                fields=["facility", "contact_type", "value_index"],
+                name="contact_once_per_facility",
             ),
             models.UniqueConstraint(
-                fields=["facility", "contact_type"], condition=Q(is_primary=True), name="one_primary_contact_per_type",
+                fields=["facility", "contact_type"],
+                condition=Q(is_primary=True),
+                name="one_primary_contact_per_type",
             ),
         ]
 
     def __str__(self) -> str:
         return str(self.contact_type)
 
-    @staticmethod
-    def index_of(value: str) -> str:
-        """Return the blind index of a normalised contact value."""
-        return blind_index(value, purpose="facility_contacts.contact_value")
-
     def save(self, *args: object, **kwargs: object) -> None:
         """Save with the blind index of the value as it is now; an unreadable value keeps its index."""
         if getattr(self.contact_value, "is_readable", True):
             self.value_index = self.index_of(self.contact_value)
         super().save(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
+
+    @staticmethod
+    def index_of(value: str) -> str:
+        """Return the blind index of a normalised contact value."""
+        return blind_index(value, purpose="facility_contacts.contact_value")
 
 
 class FacilityCoordinate(models.Model):
@@ -195,14 +222,18 @@ class FacilityCoordinate(models.Model):
     facility = models.OneToOneField(Facility, on_delete=models.CASCADE, related_name="coordinate")
     latitude = models.DecimalField(max_digits=10, decimal_places=8, null=True, blank=True)
     longitude = models.DecimalField(max_digits=11, decimal_places=8, null=True, blank=True)
-    sealed_position = EncryptedTextField(null=True, editable=False, help_text="'latitude,longitude' of a confidential place")
+    sealed_position = EncryptedTextField(
+        null=True, editable=False, help_text="'latitude,longitude' of a confidential place"
+    )
     accuracy_level = models.CharField(max_length=50, choices=Accuracy)
 
     class Meta:
         db_table = "facility_coordinates"
         constraints = [
             models.CheckConstraint(
-                condition=Q(latitude__range=(-90, 90)) & Q(longitude__range=(-180, 180)) & Q(sealed_position__isnull=True)
+                condition=Q(latitude__range=(-90, 90))
+                & Q(longitude__range=(-180, 180))
+                & Q(sealed_position__isnull=True)
                 | Q(latitude__isnull=True, longitude__isnull=True, sealed_position__isnull=False),
                 name="position_open_or_sealed",
             ),

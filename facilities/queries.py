@@ -1,11 +1,8 @@
 """The read side: facilities by place, with their details in a constant number of queries."""
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.db import models
-
-if TYPE_CHECKING:
-    from facilities.models import Facility
 
 
 class FacilityQuerySet(models.QuerySet["Facility"]):
@@ -34,5 +31,10 @@ class FacilityQuerySet(models.QuerySet["Facility"]):
     def with_details(self) -> Self:
         """Return the same facilities with place, type, status, services, contacts and position: four queries in all."""
         return self.select_related(
-            "county", "constituency", "ward", "operational_status", "facility_type", "coordinate",
+            "county",
+            "constituency",
+            "ward",
+            "operational_status",
+            "facility_type",
+            "coordinate",
         ).prefetch_related("services__service_category", "contacts__contact_type")

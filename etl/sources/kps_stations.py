@@ -7,7 +7,6 @@ from etl.sources.source import Source
 from etl.stages.records import Layout, RawRecord, StagedFacility
 
 
-
 def stage(raw: RawRecord) -> StagedFacility:
     """Return the record under the canonical names.
 
@@ -24,7 +23,7 @@ def stage(raw: RawRecord) -> StagedFacility:
         town=staged.town or staged.location_text,
         address="" if staged.address == staged.location_text else staged.address,
         location_text="",
-        sub_place="|".join((sub_county, staged.location_text, staged.ward)),
+        sub_place=f"{sub_county}|{staged.location_text}|{staged.ward}",
         unread=record.unread(),
     )
 

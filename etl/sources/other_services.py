@@ -7,7 +7,6 @@ from etl.sources.source import Source
 from etl.stages.records import Layout, RawRecord, StagedFacility
 
 
-
 def stage(raw: RawRecord) -> StagedFacility:
     """Return the record under the canonical names."""
     record = Reader.of(raw)

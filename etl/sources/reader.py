@@ -10,7 +10,9 @@ from etl.stages.records import RawRecord, StagedContact, StagedFacility
 class Reader:
     """One object of a raw record; remembers which members were read."""
 
-    def __init__(self, members: Mapping[str, Any], inherited: Mapping[str, str] | None = None, prefix: str = "") -> None:
+    def __init__(
+        self, members: Mapping[str, Any], inherited: Mapping[str, str] | None = None, prefix: str = ""
+    ) -> None:
         self._members = members
         self._inherited = inherited or {}
         self._prefix = prefix
@@ -76,9 +78,11 @@ class Reader:
             town=self.text("town") or place.text("town"),
             address=self.text("address") or place.text("address") or text,
             location_text=text,
-            sub_place=text or "|".join((sub_county, constituency, ward)),
+            sub_place=text or f"{sub_county}|{constituency}|{ward}",
             latitude=self.text("latitude", "lat") or place.text("latitude", "lat") or point.text("lat", "latitude"),
-            longitude=self.text("longitude", "long") or place.text("longitude", "long") or point.text("long", "longitude"),
+            longitude=self.text("longitude", "long")
+            or place.text("longitude", "long")
+            or point.text("long", "longitude"),
             contacts=self.contacts("contacts", "contact", "phone", "phones", "tel", "email"),
             services=self.texts("services"),
             status=self.text("status"),

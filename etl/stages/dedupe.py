@@ -27,6 +27,8 @@ CELLS_AT_ONCE = 4_000_000  # of the matrix of names: 16 MB of float32
 
 
 class Verdict(StrEnum):
+    """The three answers."""
+
     MERGE = "merge"
     REVIEW = "review"
     DISTINCT = "distinct"
@@ -83,7 +85,14 @@ def match_county(records: Sequence[MatchRecord]) -> tuple[list[list[int]], list[
     refused = [pair for pair in wanted if not clusters.join(pair.first, pair.second)]
     refused_pairs = {(pair.first, pair.second) for pair in refused}
     for_people = [
-        Pair(pair.first, pair.second, pair.score, Verdict.REVIEW, f"{pair.reason}, but they would join what is apart", pair.features)
+        Pair(
+            pair.first,
+            pair.second,
+            pair.score,
+            Verdict.REVIEW,
+            f"{pair.reason}, but they would join what is apart",
+            pair.features,
+        )
         if (pair.first, pair.second) in refused_pairs
         else pair
         for pair in pairs
@@ -113,7 +122,10 @@ def find_candidates(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]
 
 def similarity(one: MatchRecord, other: MatchRecord) -> float:
     """Return the document's score 0..1: name 0.5, location 0.3, contact 0.2, over the parts that both sides have."""
-    parts = [(NAME_WEIGHT, fuzz.ratio(one.name.text, other.name.text) / 100), (LOCATION_WEIGHT, place_agreement(one, other))]
+    parts = [
+        (NAME_WEIGHT, fuzz.ratio(one.name.text, other.name.text) / 100),
+        (LOCATION_WEIGHT, place_agreement(one, other)),
+    ]
     if one.contacts and other.contacts:
         parts.append((CONTACT_WEIGHT, contact_agreement(one, other)))
     return sum(weight * score for weight, score in parts) / sum(weight for weight, _ in parts)
@@ -189,7 +201,11 @@ def _weigh(one: MatchRecord, other: MatchRecord) -> tuple[Verdict, str]:
         return Verdict.DISTINCT, "same or similar name in different places"
     if same_name or shares_contact or is_near or same_ward:
         return Verdict.REVIEW, "similar, but not beyond doubt"
-    return (Verdict.REVIEW, "similar names") if one.name.text == other.name.text else (Verdict.DISTINCT, "similar names only")
+    return (
+        (Verdict.REVIEW, "similar names")
+        if one.name.text == other.name.text
+        else (Verdict.DISTINCT, "similar names only")
+    )
 
 
 def _support(*, shares_contact: bool, same_ward: bool) -> str:
@@ -210,7 +226,9 @@ def _by_name(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
     rows_at_once = max(1, CELLS_AT_ONCE // max(1, len(records)))
     for start in range(0, len(new), rows_at_once):
         rows = new[start : start + rows_at_once]
-        scores = process.cdist([names[row] for row in rows], names, scorer=fuzz.ratio, score_cutoff=68, dtype=np.float32)
+        scores = process.cdist(
+            [names[row] for row in rows], names, scorer=fuzz.ratio, score_cutoff=68, dtype=np.float32
+        )
         needed = _needed_name_score(constituencies, wards, np.array(rows))
         for row, column in zip(*np.nonzero(scores >= needed), strict=True):
             first, second = rows[int(row)], int(column)

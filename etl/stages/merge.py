@@ -1,6 +1,6 @@
 """The golden record of a facility, folded from every source record that stands for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from etl.stages.records import FacilityRecord
@@ -34,7 +34,7 @@ def fold(contributors: Sequence[Contributor]) -> FacilityRecord:
         county_code=county,
         constituency_code=constituency,
         ward_code=ward,
-        **{name: _first(ordered, lambda record, name=name: getattr(record, name)) for name in _TEXTS},
+        **{name: _first(ordered, name) for name in _TEXTS},
         has_gender_desk=next((r.has_gender_desk for r in ordered if r.has_gender_desk is not None), None),
         is_confidential=any(record.is_confidential for record in ordered),
         position=next((record.position for record in ordered if record.position), None),
@@ -51,13 +51,15 @@ _TEXTS = (
 
 def _rank(contributor: Contributor) -> tuple[int, int, str, str]:
     record = contributor.record
-    filled = sum(bool(getattr(record, name)) for name in (*_TEXTS, "constituency_code", "ward_code", "position", "contacts"))
+    filled = sum(
+        bool(getattr(record, name)) for name in (*_TEXTS, "constituency_code", "ward_code", "position", "contacts")
+    )
     # the text of the record itself settles what is left, so that two records of one key rank the same in any order
     return contributor.precedence, -filled, record.key, repr(record)
 
 
-def _first(records: Sequence[FacilityRecord], read: Callable[[FacilityRecord], str]) -> str:
-    return next((value for record in records if (value := read(record))), "")
+def _first(records: Sequence[FacilityRecord], name: str) -> str:
+    return next((value for record in records if (value := getattr(record, name))), "")
 
 
 def _fold_place(records: Sequence[FacilityRecord]) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""A facility's name as matching sees it: abbreviations spelt out, the words that set it apart, directions and numbers."""
+"""A facility's name as matching sees it: abbreviations spelt out, the words that set it apart, directions."""
 
 import re
 import unicodedata
@@ -17,7 +17,14 @@ _SHORT_FORMS = {
     "childrens": "children", "mens": "men", "girls": "girl", "boys": "boy", "saint": "st", "doctors": "doctor",
 }  # fmt: skip
 # Words that say what kind of place it is, not which one.
-_GENERIC = frozenset(["hospital", "dispensary", "health", "centre", "clinic", "medical", "nursing", "home", "maternity", "police", "station", "post", "patrol", "base", "county", "sub", "subcounty", "referral", "district", "general", "teaching", "national", "level", "government", "public", "private", "mission", "services", "service", "facility", "unit", "gender", "violence", "recovery", "desk", "based", "organisation", "foundation", "trust", "project", "programme", "program", "kenya", "ltd", "limited", "cbo", "ngo", "the", "of", "and", "for", "at", "in"])  # fmt: skip
+_GENERIC = frozenset(
+    """
+    hospital dispensary health centre clinic medical nursing home maternity police station post patrol base
+    county sub subcounty referral district general teaching national level government public private mission
+    services service facility unit gender violence recovery desk based organisation foundation trust project
+    programme program kenya ltd limited cbo ngo the of and for at in
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
 _WORD = re.compile(r"[^\W_]+")
 _SLASHED = ((re.compile(r"\bh\s*/\s*c\b"), "health centre"), (re.compile(r"\bp\s*/\s*"), "police "))
 _LEVEL = re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?)\b")  # "Level 5" is what a hospital is, not which one
@@ -38,11 +45,12 @@ def read_name(name: str, *, kind: str = "") -> FacilityName:
 
     Lists of police stations leave "Police Station" out of the names: for `kind` "police" the words are put back.
     """
-    folded = unicodedata.normalize("NFKC", name).casefold().replace("'", "").replace("’", "")
+    folded = unicodedata.normalize("NFKC", name).casefold().replace("'", "").replace("\u2019", "")
     folded = _LEVEL.sub(" ", folded)
-    for pattern, words in _SLASHED:
-        folded = pattern.sub(words, folded)
-    words = " ".join(_SHORT_FORMS.get(word, word) for word in _WORD.findall(folded)).split()
+    for pattern, full in _SLASHED:
+        folded = pattern.sub(full, folded)
+    spelt_out = (_SHORT_FORMS.get(word, word) for word in _WORD.findall(folded))
+    words = " ".join(spelt_out).split()
     if kind == "police" and "police" not in words:
         words += ["police", "station"]
     core = tuple(word for word in words if word not in _GENERIC)

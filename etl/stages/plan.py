@@ -14,6 +14,8 @@ FIELDS = (
 
 
 class Action(StrEnum):
+    """What becomes of a facility's rows."""
+
     CREATE = "create"
     UPDATE = "update"
     KEEP = "keep"
@@ -66,13 +68,17 @@ class Change:
 
 
 def plan_change(
-    golden: FacilityRecord, *, code: str, existing: FacilityState | None, index_of: Callable[[str], str],
+    golden: FacilityRecord,
+    *,
+    code: str,
+    existing: FacilityState | None,
+    index_of: Callable[[str], str],
 ) -> Change:
     """Return the change that makes the rows say what the golden record says; is_confidential is never lowered."""
     was_confidential = bool(existing and existing.fields["is_confidential"])
     target = target_state(golden, was_confidential=was_confidential, index_of=index_of)
     if existing is None:
-        fields = {name: (None, value) for name, value in target.fields.items()}
+        fields: dict[str, tuple[object, object]] = {name: (None, value) for name, value in target.fields.items()}
         return Change(
             code, Action.CREATE, target, fields, target.contacts, frozenset(), target.services, frozenset(),
             position_changed=target.position is not None,
@@ -93,7 +99,10 @@ def plan_change(
 
 
 def target_state(
-    golden: FacilityRecord, *, was_confidential: bool, index_of: Callable[[str], str],
+    golden: FacilityRecord,
+    *,
+    was_confidential: bool,
+    index_of: Callable[[str], str],
 ) -> FacilityState:
     """Return the rows that a golden record asks for; the first contact of each type is the primary one."""
     is_confidential = golden.is_confidential or was_confidential
@@ -104,7 +113,6 @@ def target_state(
     for contact in golden.contacts:
         contacts[ContactKey(contact.type, index_of(contact.value))] = contact.type not in primary_types
         primary_types.add(contact.type)
-    position = golden.position and PlannedPosition(
-        golden.position.latitude, golden.position.longitude, golden.position.accuracy, is_confidential,
-    )
+    found = golden.position
+    position = PlannedPosition(found.latitude, found.longitude, found.accuracy, is_confidential) if found else None
     return FacilityState(fields=fields, contacts=contacts, services=frozenset(golden.services), position=position)

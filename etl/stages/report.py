@@ -24,7 +24,10 @@ def to_text(summary: Mapping[str, Any]) -> str:
     """Return the summary as plain text: the table, then what needs a person."""
     rows = [("source", *COLUMNS), *table_rows(summary)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    lines = [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
     return "\n".join([*lines, *remarks(summary)])
 
 
@@ -78,7 +81,14 @@ def to_html(summary: Mapping[str, Any]) -> str:
     """Return one HTML page without any outside asset, readable on a phone and printable."""
     run = "Dry run" if summary["dry_run"] else f"Import run {summary['run']}"
     subtitle = f"{summary['status']} · {summary['totals']['read']} records in {summary['seconds']:.1f} s"
-    parts = (_errors(summary), _tiles(summary), _table(summary), _rejects(summary), _quality(summary), _findings(summary))
+    parts = (
+        _errors(summary),
+        _tiles(summary),
+        _table(summary),
+        _rejects(summary),
+        _quality(summary),
+        _findings(summary),
+    )
     return _PAGE.format(title=escape(run), subtitle=escape(subtitle), body="\n".join(parts))
 
 
@@ -114,7 +124,9 @@ def _quality(summary: Mapping[str, Any]) -> str:
 
 
 def _findings(summary: Mapping[str, Any]) -> str:
-    items = "".join(f"<li>{escape(finding['message'])} — {escape(finding['hint'])}</li>" for finding in summary["findings"])
+    items = "".join(
+        f"<li>{escape(finding['message'])} — {escape(finding['hint'])}</li>" for finding in summary["findings"]
+    )
     return f"<h2>Worth a look</h2><ul>{items}</ul>" if items else ""
 
 

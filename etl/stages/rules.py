@@ -20,10 +20,34 @@ MANY_FACILITIES = 10
 Rule = Callable[[FacilityRecord, Reference], Iterator[Finding]]
 
 # kps_stations repeats its column headings inside the lists
-_HEADER_WORDS = frozenset({
-    "station", "stations", "name", "names", "police", "county", "sub", "s", "no", "sno", "contact", "contacts", "location",
-    "of", "the", "ocs", "tel", "phone", "total", "region", "serial", "number", "and", "division",
-})
+_HEADER_WORDS = frozenset(
+    {
+        "station",
+        "stations",
+        "name",
+        "names",
+        "police",
+        "county",
+        "sub",
+        "s",
+        "no",
+        "sno",
+        "contact",
+        "contacts",
+        "location",
+        "of",
+        "the",
+        "ocs",
+        "tel",
+        "phone",
+        "total",
+        "region",
+        "serial",
+        "number",
+        "and",
+        "division",
+    }
+)
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -128,7 +152,9 @@ def positions_far_from_their_county(dataset: Dataset) -> Iterator[Finding]:
             away_km = distance_km(centre, (latitude, longitude))
             if away_km > FAR_FROM_COUNTY_KM:
                 message = f"{code} lies {away_km:.0f} km from the middle of its county's facilities"
-                yield Finding("position-far-from-county", Severity.WARNING, "position", message, hint="check its coordinates")
+                yield Finding(
+                    "position-far-from-county", Severity.WARNING, "position", message, hint="check its coordinates"
+                )
 
 
 def phones_on_many_facilities(dataset: Dataset) -> Iterator[Finding]:
@@ -136,7 +162,13 @@ def phones_on_many_facilities(dataset: Dataset) -> Iterator[Finding]:
     for count in sorted(dataset.facility_count_by_contact.values(), reverse=True):
         if count >= MANY_FACILITIES:
             message = f"one number stands on {count} facilities: it is a brand's or a hotline, not a desk's"
-            yield Finding("phone-on-many-facilities", Severity.WARNING, "contacts", message, hint="ask the source for desk numbers")
+            yield Finding(
+                "phone-on-many-facilities",
+                Severity.WARNING,
+                "contacts",
+                message,
+                hint="ask the source for desk numbers",
+            )
 
 
 DATASET_RULES: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (

@@ -102,7 +102,9 @@ def _look_up(text: str, lookup: Lookup, column: str, findings: list[Finding]) ->
     code = lookup.code_by_text.get(clean.to_key(value), "")
     if not code:
         rule = f"{column.replace('_', '-')}-unknown"
-        findings.append(_warning(rule, column, "is not in the list of known ones", value, hint="add it as an alias of a lookup"))
+        findings.append(
+            _warning(rule, column, "is not in the list of known ones", value, hint="add it as an alias of a lookup")
+        )
     return code
 
 
@@ -150,8 +152,13 @@ def _read_services(staged: StagedFacility, reference: Reference, findings: list[
                 codes[code] = None
             else:
                 findings.append(
-                    _warning("service-unknown", "services", "is not in the list of known services", words,
-                             hint="add it as an alias of a service category"),
+                    _warning(
+                        "service-unknown",
+                        "services",
+                        "is not in the list of known services",
+                        words,
+                        hint="add it as an alias of a service category",
+                    ),
                 )
     return tuple(codes)
 

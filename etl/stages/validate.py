@@ -47,17 +47,18 @@ def _finding(error: ValidationError, *, rule: str, pointer: str) -> Finding:
 
 def _complaint(error: ValidationError) -> str:
     """Return the broken rule in words, without the value."""
-    expected = error.validator_value
+    expected: Any = error.validator_value
+    value: Any = error.instance
     match error.validator:
         case "type":
             wanted = " or ".join(expected) if isinstance(expected, list) else str(expected)
-            return f"is {_json_type(error.instance)}, expected {wanted}"
+            return f"is {_json_type(value)}, expected {wanted}"
         case "maxLength":
-            return f"is {len(error.instance)} characters long, at most {expected} are kept"
+            return f"is {len(value)} characters long, at most {expected} are kept"
         case "minLength":
             return "is empty"
         case "maxItems":
-            return f"has {len(error.instance)} items, at most {expected} are kept"
+            return f"has {len(value)} items, at most {expected} are kept"
         case "required":
             return f"lacks one of {', '.join(expected)}"
         case _:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -657,6 +658,20 @@ def test_a_reader_who_stops_early_leaves_no_open_file(file):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_a_large_file_is_never_held_whole(file):
+    content = json.dumps({"regions": [{"counties": [{"facilities": [{"name": "x" * 400}] * 20_000}]}]})
+    file.write_text(content)
+    tracemalloc.start()
+    try:
+        sound = inspect_file(file, source="s", layout=REGIONAL, max_bytes=len(content))
+        assert sum(1 for _ in read_records(sound, source="s", layout=REGIONAL)) == 20_000
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(content) > 8 * MEGABYTE
+    assert peak_bytes < 2 * MEGABYTE
+
+
 # against json.loads
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -671,6 +686,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES), st.booleans(), st.sampled_from([None, 1, "\t"]), st.sampled_from([1, 2, 3, 7, 64, 131_072]))
 def test_what_json_writes_comes_back(scratch, values, ensure_ascii, indent, size):
     text = json.dumps(values, ensure_ascii=ensure_ascii, indent=indent)
@@ -689,7 +705,7 @@ VALID = (
 INTERESTING = st.sampled_from(b'{}[]",:\\0123456789eE+-.tnf /\n\t\x00\x1f\xff\xc3\xed') | st.integers(0, 255)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["set", "insert", "delete"]), st.integers(0, len(VALID) - 1), INTERESTING),
@@ -736,7 +752,7 @@ def without_duplicates(pairs):
     return dict(pairs)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60) | st.text('{}[]",: \n0e-1.truefalsnul\\d\x00é', max_size=60).map(str.encode))
 def test_whatever_a_file_holds_only_our_errors_come_out(scratch, content):
     for layout in (FLAT, POLICE, Layout((), ("a",)), Layout(("{a}", "[]"), ())):

@@ -22,12 +22,22 @@ class Command(BaseCommand):
         parser.add_argument("sources", nargs="*", metavar="SOURCE", help=f"all, or some of: {', '.join(SOURCES)}")
         parser.add_argument("--data-dir", type=Path, default=settings.RAW_DATA_DIR, help="where the files are")
         parser.add_argument("--dry-run", action="store_true", help="show what would happen; leave no row")
-        parser.add_argument("--batch-size", type=_positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction")
-        parser.add_argument("--workers", type=_positive, default=settings.ETL_WORKERS, help="processes for reading large files")
+        parser.add_argument(
+            "--batch-size", type=_positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction"
+        )
+        parser.add_argument(
+            "--workers", type=_positive, default=settings.ETL_WORKERS, help="processes for reading large files"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--report", type=Path, metavar="PATH", help="write an HTML report (.json: JSON, .txt: text)")
-        parser.add_argument("--max-rejects", type=RejectLimit.parse, metavar="N|P%", help="exit 4 beyond that many rejects")
-        parser.add_argument("--fail-on", choices=["never", "rejects", "quality"], default="never", help="exit 4 on these")
+        parser.add_argument(
+            "--report", type=Path, metavar="PATH", help="write an HTML report (.json: JSON, .txt: text)"
+        )
+        parser.add_argument(
+            "--max-rejects", type=RejectLimit.parse, metavar="N|P%", help="exit 4 beyond that many rejects"
+        )
+        parser.add_argument(
+            "--fail-on", choices=["never", "rejects", "quality"], default="never", help="exit 4 on these"
+        )
         parser.add_argument("--allow-shrink", action="store_true", help="accept a source that holds no record")
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
 
