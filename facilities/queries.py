@@ -1,8 +1,11 @@
 """The read side: facilities by place, with their details in a constant number of queries."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import models
+
+if TYPE_CHECKING:
+    from facilities.models import Facility  # noqa: F401 - named in a string below
 
 
 class FacilityQuerySet(models.QuerySet["Facility"]):

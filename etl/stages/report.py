@@ -68,7 +68,8 @@ th, td {{ text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var
 th:first-child, td:first-child {{ text-align: left }} tr:last-child td {{ font-weight: 600 }}
 .bar {{ background: var(--soft); border-radius: 1rem; height: .6rem; overflow: hidden }}
 .bar i {{ display: block; height: 100%; background: var(--accent) }}
-dl {{ display: grid; grid-template-columns: max-content 1fr max-content; gap: .4rem .8rem; align-items: center }} dt, dd {{ margin: 0 }}
+dl {{ display: grid; grid-template-columns: max-content 1fr max-content; gap: .4rem .8rem; align-items: center }}
+dt, dd {{ margin: 0 }}
 .error {{ border-left: 4px solid var(--bad); padding: .3rem .8rem; margin: .5rem 0 }}
 </style></head><body>
 <h1>{title}</h1><p class="sub">{subtitle}</p>

@@ -191,9 +191,8 @@ def _walk_named(reading: Reading, step: int, pointer: str, inherited: dict[str, 
         found = scanner.peek()
         has_unread = has_unread or found in ("{", "[")
         if not pointer and key in reading.rivals and found in ("{", "["):
-            raise scanner.fault(
-                f'both "{shown(name)}" and "{shown(key)}" could hold the records; leave one in the file'
-            )
+            message = f'both "{shown(name)}" and "{shown(key)}" could hold the records'
+            raise scanner.fault(message, remedy="leave one of them in the file and import it again")
         values = _take_inherited(reading, key, is_top=not pointer)
         if not is_behind:
             own.update(values)

@@ -382,7 +382,7 @@ def test_an_email_address_is_read(text, email):
             "a.@c.ke",
             "info@-c.ke",
             "info@c..ke",
-            "in\u212ao@c.ke",
+            "inf\u043e@c.ke",
             "a" * 65 + "@c.ke",
             "a@" + "b." * 130 + "ke",
         ),

@@ -13,6 +13,7 @@ _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,24}|xn--[a-z0-9-
 _EMAIL = re.compile(rf"[a-z0-9_][a-z0-9_%+'-]{{0,63}}(?:\.[a-z0-9_%+'-]{{1,64}}){{0,20}}@{_HOST}")
 _EMAIL_LABEL = re.compile(r"(?:mailto|e-?mail(?: address)?)\s*[:=]\s*", re.IGNORECASE)
 _EMAIL_SEPARATORS = re.compile(r"[\s,;/|&<>()\[\]]+")
+_NOT_AVAILABLE = re.compile(r"\bn/a\b", re.IGNORECASE)  # its slash would divide it
 _LABELS = frozenset({"", "email", "e", "mail", "mailto", "address", "website", "web", "site", "url", "or", "and"})
 
 _LONGEST_WEBSITE = 200  # characters of a URLField
@@ -48,9 +49,8 @@ def to_email(text: str) -> str | None:
         return None
     line = to_line(text)
     label = _EMAIL_LABEL.match(line)
-    email = (line[label.end() :] if label else line).strip(" <>.,;").partition("?")[0]
-    # isascii first: the Kelvin sign is a k in lower case
-    if not email.isascii() or len(email) > 254 or email.find("@") > 64:
+    email = (line[label.end() :] if label else line).lstrip(" <").rstrip(" >.,;").partition("?")[0]
+    if len(email) > 254 or email.find("@") > 64:
         return None
     return email.lower() if _EMAIL.fullmatch(email.lower()) else None
 
@@ -61,7 +61,7 @@ def to_emails(text: str) -> EmailReading:
         return EmailReading((), (f"{to_line(text[:80])}...",))
     emails: dict[str, None] = {}
     unreadable: list[str] = []
-    for part in _EMAIL_SEPARATORS.split("" if is_placeholder(text) else to_line(text)):
+    for part in _EMAIL_SEPARATORS.split(_NOT_AVAILABLE.sub(" ", to_line(text))):
         email = to_email(part)
         if email:
             emails[email] = None
