@@ -241,7 +241,8 @@ class SourceRecordInline(TabularInline):
     model = SourceRecord
     verbose_name = "source"
     verbose_name_plural = "sources"
-    fields = ["source", "key", "file", "outcome", "last_seen_run", "findings"]
+    hide_title = True
+    fields = ["source", "file", "outcome", "last_seen_run", "findings"]
     readonly_fields = fields
     extra = 0
     can_delete = False

@@ -8,7 +8,7 @@ from time import perf_counter
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from core.models import User
 from etl.facility_rows import FacilityWriter, RowIds, existing_state
@@ -233,22 +233,24 @@ def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
 
 def _close_versions(groups: Sequence[Group], changes: Sequence[Change], id_by_code: dict[str, int]) -> None:
     """Turn the batch's pending versions loaded and give each record its facility and its outcome in this run."""
-    by_outcome: dict[str, list[int]] = defaultdict(list)
-    joining: list[SourceRecord] = []
+    rows: list[SourceRecord] = []
     for group, change in zip(groups, changes, strict=True):
         for member in group.members:
-            if not member.is_pending:
-                continue
-            by_outcome[_outcome(member, group, change)].append(member.row.pk)
-            if member.row.facility_id != id_by_code[change.facility_code]:
+            if member.is_pending:
+                member.row.outcome = _outcome(member, group, change)
                 member.row.facility_id = id_by_code[change.facility_code]
-                joining.append(member.row)
-    pending = [pk for pks in by_outcome.values() for pk in pks]
-    SourceRecordVersion.objects.filter(source_record__in=pending, state=State.LOADED).update(state=State.SUPERSEDED)
-    SourceRecordVersion.objects.filter(source_record__in=pending, state=State.PENDING).update(state=State.LOADED)
-    SourceRecord.objects.bulk_update(joining, ["facility"])
-    for outcome, pks in by_outcome.items():
-        SourceRecord.objects.filter(pk__in=pks).update(outcome=outcome, good_version=F("latest_version"))
+                member.row.good_version_id = member.row.latest_version_id
+                rows.append(member.row)
+    versions = SourceRecordVersion.objects.filter(source_record__in=[row.pk for row in rows])
+    versions.filter(state=State.LOADED).update(state=State.SUPERSEDED)
+    versions.filter(state=State.PENDING).update(state=State.LOADED)
+    # an upsert by primary key: bulk_update() would send a CASE for every row and column
+    SourceRecord.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["source_record_id"],
+        update_fields=["facility", "good_version", "outcome"],
+    )
 
 
 def _outcome(member: Member, group: Group, change: Change) -> str:

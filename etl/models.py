@@ -120,7 +120,7 @@ class SourceRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source} {self.key}"
+        return f"{self.source} {self.key[:16]}"
 
 
 class SourceRecordVersion(models.Model):

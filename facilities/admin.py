@@ -92,6 +92,8 @@ class ServiceFilter(SimpleListFilter):
 
 class ServiceInline(TabularInline):
     model = FacilityService
+    verbose_name, verbose_name_plural = "service", "services"
+    hide_title = True
     fields = ["service_category", "is_active"]
     extra = 0
     tab = True
@@ -110,6 +112,8 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it ge
 class ContactInline(TabularInline):
     model = FacilityContact
     form = ContactForm
+    verbose_name, verbose_name_plural = "contact", "contacts"
+    hide_title = True
     extra = 0
     tab = True
 
@@ -140,6 +144,7 @@ class FacilityAdmin(ModelAdmin):
     search_help_text = "Name, facility code or registration number"
     readonly_fields = ["facility_code", "created_at", "updated_at", "created_by", "updated_by"]
     inlines = [ContactInline, ServiceInline, CoordinateInline]
+    autocomplete_fields = ["county", "constituency", "ward"]
     compressed_fields = True
     warn_unsaved_form = True
     fieldsets = [

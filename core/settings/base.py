@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from core.environment import env, secret
@@ -80,17 +81,21 @@ DATABASE_OPTIONS: dict[str, Any] = {
     "application_name": "gvrc_etl_pipeline",
     "options": f"-c statement_timeout={DB_QUERY_TIMEOUT * 1000}",
 }
+# connections that died while they rested in the pool (the server was restarted) are replaced, not handed out
+CONN_HEALTH_CHECKS = True
 EMBEDDED_DATABASE: dict[str, Any] = {
     "ENGINE": "core.embedded_backend",
     "NAME": "gvrc_admin",
     "EMBEDDED_DATA_DIR": str(VAR_DIR / "postgres"),
     "OPTIONS": DATABASE_OPTIONS,
+    "CONN_HEALTH_CHECKS": CONN_HEALTH_CHECKS,
 }
 
 
 def database_from(url: str) -> dict[str, Any]:
     """Return Django's settings for a DATABASE_URL; what the URL says of options wins."""
     database: dict[str, Any] = dict(env.db_url_config(url))
+    database["CONN_HEALTH_CHECKS"] = CONN_HEALTH_CHECKS
     database["OPTIONS"] = DATABASE_OPTIONS | database.get("OPTIONS", {})
     return database
 
@@ -105,6 +110,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Africa/Nairobi"
@@ -131,6 +137,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "GVRC Admin",
     "SITE_SUBHEADER": "Facility registry",
     "SITE_SYMBOL": "health_and_safety",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("favicon.svg")}],
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {
         "primary": {

@@ -145,8 +145,9 @@ def _numbers_from(groups: list[tuple[str, int, int]], first: int) -> Iterator[tu
         written += group
         if end == first + 1 and is_short_code(written):
             yield end, written, False
-        if not groups[first][0].strip("0"):  # "000 462" is the middle of a number, not an international prefix
-            continue
+        # "000 462" is the middle of a number, not an international prefix; "6 053 42045" is the tail of one and a number
+        if end > first + 1 and (not groups[first][0].strip("0") or len(groups[first][0]) == 1):
+            return
         contact = _to_e164(written)
         if contact:
             yield end, contact, not written.startswith(("+", "0", "254"))
@@ -184,6 +185,8 @@ def _is_good(number: phonenumbers.PhoneNumber, written: str) -> bool:
     is_valid = bool(phonenumbers.is_valid_number(number))
     if number.country_code != 254:
         return is_valid
+    if number.italian_leading_zero:  # +254 00 53 42045: a trunk 0 too many would stay in the number
+        return False
     if not written.startswith(("+", "0", "254")):
         return is_valid
     is_fixed_line = str(number.national_number)[:2] in _AREA_CODES
@@ -213,17 +216,19 @@ def split_phones_from_name(name: str) -> tuple[str, tuple[str, ...]]:
     digits = _to_ascii_digits(line)
     kept: list[str] = []
     phones: list[str] = []
-    position = 0
-    for run in _RUN.finditer(digits):
+    position = scanned = 0
+    while run := _RUN.search(digits, scanned):
+        scanned = run.end()
         for part in _read_run(run[0]):
             start, end = run.start() + part.start, run.start() + part.end
-            if start < position or not _is_phone_in_name(digits[start:end], part.contact):
+            if not _is_phone_in_name(digits[start:end], part.contact):
                 continue
             tail = _SHARED_TAIL.match(digits, end)  # "0711 000 462/3"
             end = tail.end() if tail else end
             kept.append(_without_label(line[position:start].lstrip(f"{_AROUND})]" if position else "")))
             phones.append(line[start:end])
             position = end
+        scanned = max(scanned, position)
     if not phones:
         return name, ()
     kept.append(line[position:].lstrip(f"{_AROUND})]"))
