@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +36,7 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
     except (EmbeddedPostgresError, ImproperlyConfigured) as error:
         stderr.write(str(error).splitlines()[0])
         return FAILURE
-    except OperationalError as error:
+    except (OperationalError, InterfaceError) as error:
         log.exception("database lost", code="database-lost")
         stderr.write(f"the database went away ({_first_line(error)}); start it and import again")
         return INTERRUPTED

@@ -46,6 +46,12 @@ class ReferenceDataError(EtlError):
     code = "reference-missing"
 
 
+class WrongKeyError(EtlError):
+    """The keys at hand are not those that the database was written with."""
+
+    code = "key-wrong"
+
+
 class UnknownSourceError(EtlError):
     """A source was named that is not in SOURCES."""
 

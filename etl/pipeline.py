@@ -19,6 +19,7 @@ from django.utils import timezone
 from core.models import User
 from etl.errors import EmptySourceError, EtlError, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
+from etl.key_check import check_keys
 from etl.ledger import stage_source
 from etl.load import Loaded, load_pending
 from etl.models import ImportRun, SourceFile, SourceRecord
@@ -85,6 +86,7 @@ def _run(options: ImportOptions, progress: Progress) -> dict[str, Any]:
     structlog.contextvars.bind_contextvars(run=state.run.pk)
     try:
         with _step(state, "reference", progress):
+            check_keys()
             reference = read_reference()
         with _step(state, "soundness", progress):
             sound = _inspect(sources, options, state)

@@ -1,6 +1,7 @@
 """Finds a source's files and reads them for soundness, several at once where they are large."""
 
 import multiprocessing
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -55,10 +56,11 @@ def inspect_files(
 
 def _run(jobs: Sequence[tuple[str, Path, int, bool]], workers: int) -> list[Inspection]:
     size = sum(path.stat().st_size for _, path, *_ in jobs if path.is_file())
-    if workers < 2 or len(jobs) < 2 or size < WORTH_A_PROCESS:
+    workers = min(workers, len(jobs), os.cpu_count() or 1)
+    if workers < 2 or size < WORTH_A_PROCESS:
         return [_inspect(job) for job in jobs]
     # spawned, not forked: a child must not inherit the database connections
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as executor:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
         return list(executor.map(_inspect, jobs))
 
 
