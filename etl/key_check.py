@@ -9,7 +9,7 @@ from facilities.models import FacilityContact
 def check_keys() -> None:
     """Raise WrongKeyError where FIELD_KEYS cannot open, or INDEX_KEY cannot find, what the database holds."""
     version = SourceRecordVersion.objects.only("raw").last()
-    contacts = FacilityContact.objects.only("contact_value", "value_index")[:1]
+    contacts = list(FacilityContact.objects.only("contact_value", "value_index")[:1])
     sealed = [version.raw] if version else []
     sealed += [contact.contact_value for contact in contacts]
     if sealed and all(isinstance(value, Unreadable) for value in sealed):

@@ -145,6 +145,8 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
 
 def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> int:
     """Return how many pairs are newly up for review; a decision that a person took is never overwritten."""
+    if not pairs:
+        return 0
     rows = []
     for pair in pairs:
         first, second = sorted((members[pair.first].row, members[pair.second].row), key=lambda row: row.pk)
