@@ -5,21 +5,37 @@ from typing import Any
 from import_export import fields, resources, widgets
 from tablib import Dataset
 
-from facilities.models import ContactType, Facility, FacilityContact, FacilityService, ServiceCategory
+from facilities.models import (
+    ContactType,
+    Facility,
+    FacilityContact,
+    FacilityService,
+    FacilityType,
+    OperationalStatus,
+    ServiceCategory,
+)
 from geography.models import Constituency, County, Ward
 
 SERVICE_CODES = {
     "PRC": "post-rape-care", "Counselling": "counselling", "HIV/PEP": "hiv-pep", "Outpatient": "outpatient",
     "Lab": "laboratory", "Pharmacy": "pharmacy",
 }  # fmt: skip
+TYPE_CODES = {
+    "Dispensary": "dispensary", "Health Centre": "health-centre", "Medical Clinic": "clinic", "Hospital": "hospital",
+    "Nursing Home": "nursing-home",
+}  # fmt: skip
 
 
 class FacilityResource(resources.ModelResource):
-    """Facility, one contact and the services of a record; it keeps no ledger, cleans nothing and matches nothing."""
+    """The same columns, contact and services as the pipeline loads; it keeps no ledger, cleans nothing and matches nothing."""
 
     county = fields.Field("county", "county", widgets.ForeignKeyWidget(County, "county_name"))
     constituency = fields.Field(
         "constituency", "constituency", widgets.ForeignKeyWidget(Constituency, "constituency_name")
+    )
+    facility_type = fields.Field("facility_type", "facility_type", widgets.ForeignKeyWidget(FacilityType, "code"))
+    operational_status = fields.Field(
+        "operational_status", "operational_status", widgets.ForeignKeyWidget(OperationalStatus, "code")
     )
     ward = fields.Field("ward", "ward", widgets.ForeignKeyWidget(Ward, "ward_code"))
 
@@ -40,15 +56,9 @@ class FacilityResource(resources.ModelResource):
         model = Facility
         import_id_fields = ("facility_code",)
         fields = (
-            "facility_code",
-            "facility_name",
-            "registration_number",
-            "town",
-            "ownership",
-            "county",
-            "constituency",
-            "ward",
-        )
+            "facility_code", "facility_name", "registration_number", "town", "ownership", "county", "constituency", "ward",
+            "facility_type", "operational_status", "level", "opening_hours", "website", "address", "is_confidential",
+        )  # fmt: skip
 
 
 def to_dataset(records: list[dict[str, Any]], ward_code_by_name: dict[tuple[str, str], str]) -> Dataset:
@@ -60,6 +70,7 @@ def to_dataset(records: list[dict[str, Any]], ward_code_by_name: dict[tuple[str,
             (
                 f"PEER-{record['mfl_code']}", record["name"], f"PEER/{record['mfl_code']}", place["town"], record["ownership"],
                 record["county"], place["constituency"], ward_code_by_name[place["constituency"], place["ward"]],
+                TYPE_CODES[record["type"]], "operational", "", "", "", "", False,
                 record["contacts"]["phone"], ";".join(SERVICE_CODES[text] for text in record["services"]),
             ),
         )  # fmt: skip
