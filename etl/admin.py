@@ -241,7 +241,7 @@ class SourceRecordInline(TabularInline):
     model = SourceRecord
     verbose_name = "source"
     verbose_name_plural = "sources"
-    hide_title = True
+    show_title = False
     fields = ["source", "file", "outcome", "last_seen_run", "findings"]
     readonly_fields = fields
     extra = 0

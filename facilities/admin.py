@@ -93,7 +93,7 @@ class ServiceFilter(SimpleListFilter):
 class ServiceInline(TabularInline):
     model = FacilityService
     verbose_name, verbose_name_plural = "service", "services"
-    hide_title = True
+    show_title = False
     fields = ["service_category", "is_active"]
     extra = 0
     tab = True
@@ -113,7 +113,7 @@ class ContactInline(TabularInline):
     model = FacilityContact
     form = ContactForm
     verbose_name, verbose_name_plural = "contact", "contacts"
-    hide_title = True
+    show_title = False
     extra = 0
     tab = True
 
