@@ -1,5 +1,6 @@
 """What a person at the terminal sees of a run: progress, the summary table, one clear line for what went wrong."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,16 +35,21 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
         stderr.write(str(error))
         return WRONG_USAGE if error.code == "source-unknown" else FAILURE
     except (EmbeddedPostgresError, ImproperlyConfigured) as error:
-        stderr.write(str(error).splitlines()[0])
+        stderr.write(next(iter(str(error).splitlines()), type(error).__name__))
         return FAILURE
     except (OperationalError, InterfaceError) as error:
+        if getattr(error.__cause__, "sqlstate", None) == "57014":
+            stderr.write(
+                "a statement took longer than DB_QUERY_TIMEOUT; raise it, or import with a smaller --batch-size"
+            )
+            return FAILURE
         log.exception("database lost", code="database-lost")
-        stderr.write(f"the database went away ({_first_line(error)}); start it and import again")
+        stderr.write(f"the database went away ({_kind_of(error)}); start it and import again")
         return INTERRUPTED
     except DatabaseError as error:
         log.exception("database refused", code="database-refused")
         stderr.write(
-            f"the database refused the import ({_first_line(error)}); run `manage.py migrate`, then look into the log"
+            f"the database refused the import ({_kind_of(error)}); run `manage.py migrate`, then look into the log"
         )
         return FAILURE
     except KeyboardInterrupt:
@@ -55,7 +61,7 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
         return FAILURE
 
 
-def _first_line(error: Exception) -> str:
+def _kind_of(error: Exception) -> str:
     """Return the kind of database error only: its text may quote values."""
     cause = error.__cause__ or error
     state = getattr(cause, "sqlstate", None)
@@ -65,6 +71,8 @@ def _first_line(error: Exception) -> str:
 @contextmanager
 def show_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Give a function that is told each step's name; on a terminal the step shows with a spinner, elsewhere nothing."""
+    if quiet:
+        logging.getLogger().setLevel(logging.WARNING)
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return

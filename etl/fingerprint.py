@@ -4,21 +4,21 @@ from dataclasses import astuple
 from hashlib import sha256
 from pathlib import Path
 
+import phonenumbers
+
 from etl.stages.records import Lookup, Reference
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WHAT_READS = (
-    "etl/sources/*.py",
-    "etl/stages/*.py",
-    "etl/schemas/*.json",
-    "geography/names.py",
-    "geography/gazetteer.py",
-)
+    "core/masking.py", "core/short_codes.py", "geography/names.py", "geography/gazetteer.py", "etl/sources/*.py",
+    "etl/schemas/*.json", "etl/stages/clean/*.py", "etl/stages/canonical.py", "etl/stages/identity.py",
+    "etl/stages/records.py", "etl/stages/rules.py", "etl/stages/transform.py", "etl/stages/validate.py",
+)  # fmt: skip
 
 
 def pipeline_fingerprint(reference: Reference) -> str:
     """Return a SHA-256 over the code and the reference data that turn a raw record into a canonical one."""
-    digest = sha256(reference.gazetteer.fingerprint.encode())
+    digest = sha256(f"{reference.gazetteer.fingerprint} {phonenumbers.__version__}".encode())
     for pattern in _WHAT_READS:
         for path in sorted(_ROOT.glob(pattern)):
             digest.update(path.read_bytes())

@@ -15,7 +15,7 @@ from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.sources import Source
 from etl.stages import clean
 from etl.stages.canonical import to_canonical
-from etl.stages.identity import natural_key
+from etl.stages.identity import name_hash, natural_key
 from etl.stages.records import FacilityRecord, Finding, RawRecord, Reference, Severity, StagedFacility
 from etl.stages.rules import find_rule_breaks
 from etl.stages.transform import standardise
@@ -34,6 +34,7 @@ class ReadRecord:
     file: SourceFile
     staged: StagedFacility
     key: str
+    name_hash: str
     content_hash: str
 
 
@@ -102,7 +103,9 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
 def _read(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
     staged = source.stage(raw)
     content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
-    return ReadRecord(raw, file, staged, natural_key(staged), blind_index(content, purpose="record content"))
+    return ReadRecord(
+        raw, file, staged, natural_key(staged), name_hash(staged), blind_index(content, purpose="record content")
+    )
 
 
 def _stage_chunk(
@@ -153,39 +156,43 @@ def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list
 
 
 def _matched(
-    read: Sequence[ReadRecord],
-    known: dict[str, list[SourceRecord]],
-    run: ImportRun,
-    source: Source,
+    read: Sequence[ReadRecord], known: dict[str, list[SourceRecord]], run: ImportRun, source: Source
 ) -> list[tuple[ReadRecord, SourceRecord]]:
     """Return each record with its row of the ledger, an unsaved one where it has none.
 
     A key that repeats inside a source takes the rows of its key one by one: the row that holds the same content first,
-    else the lowest that this run has not seen, so that the order of a file's records changes nothing.
+    then one of the same name and type, else the lowest that this run has not seen; their order in the file changes nothing.
     """
     free = {key: [row for row in rows if row.last_seen_run_id != run.pk] for key, rows in known.items()}
     matched: list[tuple[ReadRecord, SourceRecord]] = []
-    leftover: list[ReadRecord] = []
-    for item in read:
-        same = next((row for row in free.get(item.key, ()) if _holds(row, item)), None)
-        if same:
-            free[item.key].remove(same)
-            matched.append((item, same))
-        else:
-            leftover.append(item)
-    for item in sorted(leftover, key=lambda item: item.content_hash):
-        rows = free.get(item.key)
-        if rows:
-            matched.append((item, rows.pop(0)))
-        else:
-            row = SourceRecord(source=source.name, key=item.key, occurrence=len(known[item.key]), first_seen_run=run)
-            known[item.key].append(row)
-            matched.append((item, row))
+    waiting = sorted(read, key=lambda item: (item.key, repr(item.staged)))
+    for fits in (_holds_content, _has_name, _is_any):
+        left: list[ReadRecord] = []
+        for item in waiting:
+            row = next((row for row in free.get(item.key, ()) if fits(row, item)), None)
+            if row is None:
+                left.append(item)
+            else:
+                free[item.key].remove(row)
+                matched.append((item, row))
+        waiting = left
+    for item in waiting:
+        row = SourceRecord(source=source.name, key=item.key, occurrence=len(known[item.key]), first_seen_run=run)
+        known[item.key].append(row)
+        matched.append((item, row))
     return matched
 
 
-def _holds(row: SourceRecord, item: ReadRecord) -> bool:
+def _holds_content(row: SourceRecord, item: ReadRecord) -> bool:
     return row.latest_version is not None and row.latest_version.content_hash == item.content_hash
+
+
+def _has_name(row: SourceRecord, item: ReadRecord) -> bool:
+    return row.name_hash == item.name_hash
+
+
+def _is_any(_: SourceRecord, __: ReadRecord) -> bool:
+    return True
 
 
 def _append_versions(
@@ -199,11 +206,12 @@ def _append_versions(
         (record, item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference))
         for record, item in fresh
     ]
-    for record, _, assessment in assessed:
+    for record, item, assessment in assessed:
+        record.name_hash = item.name_hash
         record.last_seen_run = run
         record.missing_since = None
         record.outcome = Outcome.REJECTED if assessment.is_rejected else Outcome.PENDING
-        if assessment.record and not (assessment.is_rejected and record.good_version_id):
+        if assessment.record and not assessment.is_rejected:
             record.county_code = assessment.record.county_code
             record.identifier = assessment.record.identifier[:80]
             record.contact_indexes = private_contact_indexes(assessment.record)
@@ -212,7 +220,7 @@ def _append_versions(
     SourceRecord.objects.bulk_create(new)
     SourceRecord.objects.bulk_update(
         old,
-        ["last_seen_run", "missing_since", "outcome", "county_code", "identifier", "contact_indexes"],
+        ["last_seen_run", "missing_since", "outcome", "county_code", "identifier", "contact_indexes", "name_hash"],
     )
     SourceRecordVersion.objects.filter(
         pk__in=[r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id],

@@ -1,14 +1,15 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import batched
+from itertools import combinations
 from time import perf_counter
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from core.models import User
 from etl.facility_rows import FacilityWriter, RowIds, existing_state
@@ -38,7 +39,7 @@ class Member:
 
     @property
     def contributor(self) -> Contributor:
-        return Contributor(self.record, SOURCES[self.row.source].precedence, self.row.occurrence)
+        return Contributor(self.record, SOURCES[self.row.source].precedence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def load_pending(
     """Return what was done with every pending version of these sources: each now stands for a facility."""
     loaded = Loaded()
     writer = FacilityWriter(ids=RowIds.read(), user=user)
-    for groups in batched(_pending_groups(run, sources, reference, loaded), batch_size):
+    for groups in _in_batches(_pending_groups(run, sources, reference, loaded), batch_size):
         started = perf_counter()
         with transaction.atomic():
             actions = _load_batch(groups, writer)
@@ -80,15 +81,31 @@ def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference
     pending = Q(latest_version__state=State.PENDING, source__in=sources)
     counties = SourceRecord.objects.filter(pending).order_by("county_code").values_list("county_code", flat=True)
     shared = shared_contacts()
+    settled: set[int] = set()  # records that a county before this one loaded: their facility reaches into two counties
     for county_code in list(counties.distinct()):
-        members = _county_members(county_code, pending)
+        members = _county_members(county_code, pending, settled)
         matchable = [_match_record(member, reference, shared) for member in members]
         clusters, pairs = match_county(matchable)
         loaded.pairs_to_review += _save_pairs(members, pairs, run)
         for indexes in clusters:
             group = tuple(members[index] for index in indexes)
             if any(member.is_pending for member in group):
+                settled.update(member.row.pk for member in group if member.is_pending)
                 yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
+    loaded.pairs_to_review += _pair_across_counties(run)
+
+
+def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
+    """Yield the groups in batches; a facility that comes again waits for the next batch, so that none is written twice."""
+    batch: list[Group] = []
+    for group in groups:
+        is_again = group.facility_id is not None and group.facility_id in {other.facility_id for other in batch}
+        if len(batch) == size or is_again:
+            yield batch
+            batch = []
+        batch.append(group)
+    if batch:
+        yield batch
 
 
 def shared_contacts() -> frozenset[str]:
@@ -101,7 +118,7 @@ def shared_contacts() -> frozenset[str]:
         return frozenset(row[0] for row in cursor.fetchall())
 
 
-def _county_members(county_code: str, pending: Q) -> list[Member]:
+def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> list[Member]:
     """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
     moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
     rows = (
@@ -114,7 +131,7 @@ def _county_members(county_code: str, pending: Q) -> list[Member]:
         [row.latest_version_id if row.is_pending else row.good_version_id for row in rows],
     )
     return [
-        Member(row, from_canonical(versions[version_id].standardised), row.is_pending)
+        Member(row, from_canonical(versions[version_id].standardised), row.is_pending and row.pk not in settled)
         for row in rows
         for version_id in (row.latest_version_id if row.is_pending else row.good_version_id,)
     ]
@@ -125,7 +142,7 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
     point = record.position
     kind = reference.kind_by_type.get(record.facility_type, "")
     return MatchRecord(
-        order=(SOURCES[row.source].precedence, row.key, row.occurrence),
+        order=(SOURCES[row.source].precedence, row.key, record.facility_code, row.occurrence),
         source=row.source,
         key=row.key,
         code=record.facility_code,
@@ -144,30 +161,85 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
 
 
 def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> int:
-    """Return how many pairs are newly up for review; a decision that a person took is never overwritten."""
-    if not pairs:
+    """Return how many pairs are newly up for review; what a person decided is never overwritten.
+
+    An open pair of a record that changed is closed where the record no longer resembles the other.
+    """
+    changed = [member.row.pk for member in members if member.is_pending and member.row.good_version_id]
+    found = {tuple(sorted((members[pair.first].row.pk, members[pair.second].row.pk))): pair for pair in pairs}
+    if not found and not changed:
         return 0
-    rows = []
-    for pair in pairs:
-        first, second = sorted((members[pair.first].row, members[pair.second].row), key=lambda row: row.pk)
-        decision = DuplicatePair.Decision.MERGED if pair.verdict is Verdict.MERGE else DuplicatePair.Decision.TO_REVIEW
-        features = {**pair.features, "reason": pair.reason}
-        rows.append(
-            DuplicatePair(first=first, second=second, score=pair.score, features=features, decision=decision, run=run)
+    touching = DuplicatePair.objects.filter(Q(first__in=changed) | Q(second__in=changed) | _any_pair(found))
+    known = {(pair.first_id, pair.second_id): pair for pair in touching}
+    open_pairs = {ids for ids, pair in known.items() if pair.decision == DuplicatePair.Decision.TO_REVIEW}
+    gone = [known[ids].pk for ids in open_pairs - found.keys() if set(ids) & set(changed)]
+    DuplicatePair.objects.filter(pk__in=gone).delete()
+    rows = [
+        _pair_row(ids, pair, run)
+        for ids, pair in found.items()
+        if ids not in known or known[ids].decision != DuplicatePair.Decision.SEPARATE
+    ]
+    DuplicatePair.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["first", "second"],
+        update_fields=["score", "features", "decision", "run"],
+    )
+    return sum(
+        row.decision == DuplicatePair.Decision.TO_REVIEW and (row.first_id, row.second_id) not in open_pairs
+        for row in rows
+    )
+
+
+def _any_pair(ids: Iterable[tuple[int, ...]]) -> Q:
+    firsts, seconds = [pair[0] for pair in ids], [pair[1] for pair in ids]
+    return Q(first__in=firsts, second__in=seconds)
+
+
+def _pair_row(ids: tuple[int, ...], pair: Pair, run: ImportRun) -> DuplicatePair:
+    decision = DuplicatePair.Decision.MERGED if pair.verdict is Verdict.MERGE else DuplicatePair.Decision.TO_REVIEW
+    features = {**pair.features, "reason": pair.reason}
+    first, second = ids
+    return DuplicatePair(
+        first_id=first, second_id=second, score=pair.score, features=features, decision=decision, run=run
+    )
+
+
+def _pair_across_counties(run: ImportRun) -> int:
+    """Return how many pairs are newly up for review because one national facility code stands in two counties."""
+    loaded = SourceRecord.objects.filter(facility__isnull=False).exclude(identifier="")
+    codes = (
+        loaded.values("identifier")
+        .annotate(counties=Count("county_code", distinct=True))
+        .filter(counties__gt=1)
+        .values("identifier")
+    )
+    holders: dict[str, list[SourceRecord]] = defaultdict(list)
+    for row in loaded.filter(identifier__in=codes).order_by("pk"):
+        holders[row.identifier].append(row)
+    rows = [
+        DuplicatePair(
+            first=one, second=other, score=0.0, run=run, decision=DuplicatePair.Decision.TO_REVIEW,
+            features={"reason": "one national facility code in two counties"},
         )
-    before = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count()
+        for records in holders.values()
+        for one, other in combinations(records, 2)
+        if one.county_code != other.county_code and one.facility_id != other.facility_id
+    ]  # fmt: skip
+    before = DuplicatePair.objects.count() if rows else 0
     DuplicatePair.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
-    return DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count() - before
+    return DuplicatePair.objects.count() - before if rows else 0
 
 
 def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> list[Action]:
     """Return what was done for each group; facilities, children and ledger rows are written together."""
     goldens = [fold([member.contributor for member in group.members]) for group in groups]
     existing = _existing_facilities(groups, goldens)
-    facilities = [
-        existing.get(group.facility_id) if group.facility_id else existing.get(golden.facility_code)
+    goldens = [
+        golden if group.facility_id else _with_free_code(golden, existing)
         for group, golden in zip(groups, goldens, strict=True)
     ]
+    facilities = [existing.get(group.facility_id) if group.facility_id else None for group in groups]
     goldens = _without_clashing_numbers(groups, goldens, facilities)
     changes = [
         plan_change(
@@ -181,6 +253,18 @@ def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> list[Action]
     id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
     _close_versions(groups, changes, id_by_code)
     return [change.action for change in changes]
+
+
+def _with_free_code(golden: FacilityRecord, existing: Mapping[int | str, Facility]) -> FacilityRecord:
+    """Return the record with a code that no facility has: its founder's, unless that founder's facility moved on.
+
+    A place that moved county keeps its code; another place of the same name that takes its place in the list gets "-2".
+    """
+    code, number = golden.facility_code, 1
+    while code in existing or (number > 1 and Facility.objects.filter(facility_code=code).exists()):
+        number += 1
+        code = f"{golden.facility_code}-{number}"
+    return replace(golden, facility_code=code)
 
 
 def _existing_facilities(groups: Sequence[Group], goldens: Sequence[FacilityRecord]) -> dict[int | str, Facility]:
@@ -204,6 +288,13 @@ def _without_clashing_numbers(
     owners = dict(
         Facility.objects.filter(registration_number__in=wanted).values_list("registration_number", "facility_code"),
     )
+    for golden, facility in zip(goldens, facilities, strict=True):
+        number = facility.registration_number if facility else None
+        if (
+            facility and number in wanted and number != golden.registration_number
+        ):  # given up in this batch, wanted by another
+            Facility.objects.filter(pk=facility.pk).update(registration_number=None)
+            del owners[number]
     kept = []
     for group, golden, facility in zip(groups, goldens, facilities, strict=True):
         code = facility.facility_code if facility else golden.facility_code
@@ -255,13 +346,13 @@ def _close_versions(groups: Sequence[Group], changes: Sequence[Change], id_by_co
     )
 
 
+def _founding_rank(member: Member) -> tuple[int, str, str, int]:
+    return member.contributor.precedence, member.row.key, member.record.facility_code, member.row.occurrence
+
+
 def _outcome(member: Member, group: Group, change: Change) -> str:
     """Return what happened to one pending record: its founder created the facility, a newcomer merged into it."""
     if member.row.facility_id is None:
-        founder = min(group.members, key=lambda m: (m.contributor.precedence, m.row.key, m.row.occurrence))
-        is_founder = member is founder and member.record.facility_code == change.facility_code
-        if not is_founder:
-            return Outcome.MERGED
-        if change.action is Action.CREATE:
-            return Outcome.CREATED
+        is_founder = member is min(group.members, key=_founding_rank)
+        return Outcome.CREATED if is_founder and change.action is Action.CREATE else Outcome.MERGED
     return Outcome.UNCHANGED if change.action is Action.KEEP else Outcome.UPDATED

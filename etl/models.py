@@ -80,9 +80,10 @@ class SourceRecord(models.Model):
     source = models.CharField(max_length=50)
     key = models.CharField(max_length=80)
     occurrence = models.PositiveIntegerField(default=0)
+    name_hash = models.CharField(max_length=16, help_text="of name and type: which of the records of one key this is")
     facility = models.ForeignKey(
         "facilities.Facility",
-        on_delete=models.SET_NULL,
+        on_delete=models.PROTECT,
         null=True,
         related_name="source_records",
     )

@@ -5,7 +5,7 @@ import resource
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from core.models import User
@@ -105,7 +105,8 @@ def _run(options: ImportOptions, progress: Progress) -> dict[str, Any]:
     except BaseException as error:
         if not options.dry_run:  # its row goes with its transaction
             reason = str(error) if isinstance(error, EtlError) else type(error).__name__
-            _close_run(state.run, status=_status_of(error), error=reason)
+            with suppress(DatabaseError, InterfaceError):  # the database may be what went away
+                _close_run(state.run, status=_status_of(error), error=reason)
         raise
     finally:
         structlog.contextvars.unbind_contextvars("run")
@@ -133,7 +134,7 @@ def _open_run(options: ImportOptions, user: User) -> ImportRun:
 
 
 def _status_of(error: BaseException) -> str:
-    interrupted = not isinstance(error, Exception)
+    interrupted = isinstance(error, OperationalError | InterfaceError) or not isinstance(error, Exception)
     return ImportRun.Status.INTERRUPTED if interrupted else ImportRun.Status.FAILED
 
 

@@ -109,9 +109,25 @@ class ContactForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it ge
         fields = ["contact_type", "contact_value", "is_primary"]
 
 
+class ContactFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # stubs make it generic, Django does not
+    """A facility's contacts: each once, and one primary of a type."""
+
+    def clean(self) -> None:
+        """Raise ValidationError where the database would refuse the rows."""
+        super().clean()
+        kept = [form.cleaned_data for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+        values = [(row.get("contact_type"), row.get("contact_value")) for row in kept]
+        primary = [row.get("contact_type") for row in kept if row.get("is_primary")]
+        if len(values) != len(set(values)):
+            raise forms.ValidationError("A contact is listed twice.")
+        if len(primary) != len(set(primary)):
+            raise forms.ValidationError("Only one contact of each type can be the primary one.")
+
+
 class ContactInline(TabularInline):
     model = FacilityContact
     form = ContactForm
+    formset = ContactFormSet
     verbose_name, verbose_name_plural = "contact", "contacts"
     show_title = False
     extra = 0
@@ -127,6 +143,9 @@ class CoordinateInline(StackedInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityCoordinate]:
         return super().get_queryset(request).filter(sealed_position__isnull=True)
+
+    def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
 
 
 @admin.register(Facility)
@@ -199,6 +218,18 @@ class FacilityAdmin(ModelAdmin):
     def services_offered(self, facility: Facility) -> str:
         names = [str(service.service_category) for service in facility.services.all()]
         return ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:  # noqa: ARG002
+        """Return the fields that nobody edits here: what is confidential stays so, until two people lower it (part 4)."""
+        return [*self.readonly_fields, *(["is_confidential"] if obj and obj.is_confidential else [])]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:  # noqa: ARG002
+        """Return False: a facility is taken out of service (is active), never deleted, since imports stand for it."""
+        return False
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        form.instance.seal_position()
 
     def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:
         assert isinstance(request.user, User)

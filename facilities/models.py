@@ -1,6 +1,7 @@
 """Facilities and what belongs to them, under the document's table and column names."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -153,6 +154,23 @@ class Facility(models.Model):
 
     def __str__(self) -> str:
         return self.facility_name
+
+    def clean(self) -> None:
+        """Raise ValidationError where a place does not lie inside the one above it; the database would refuse it, too."""
+        if self.ward and not self.constituency:
+            raise ValidationError({"ward": "A ward needs its constituency."})
+        if self.ward and self.constituency and self.ward.constituency_id != self.constituency.pk:
+            raise ValidationError({"ward": f"{self.ward} does not lie in {self.constituency}."})
+        if self.constituency and self.county_id and self.constituency.county_id != self.county_id:
+            raise ValidationError({"constituency": f"{self.constituency} does not lie in {self.county}."})
+
+    def seal_position(self) -> None:
+        """Seal the position of a confidential place where it lies open."""
+        row = FacilityCoordinate.objects.filter(facility=self, latitude__isnull=False).first()
+        if self.is_confidential and row:
+            row.sealed_position = f"{row.latitude},{row.longitude}"
+            row.latitude = row.longitude = None
+            row.save()
 
 
 class FacilityService(models.Model):

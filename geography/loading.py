@@ -31,12 +31,13 @@ def load_geography(folder: Path) -> dict[str, int]:
             for r in rows
         },
     )
-    aliases = [PlaceAlias(**row) for row in _read(folder / "place_aliases.csv")]
+    aliases = [PlaceAlias(**row, is_shipped=True) for row in _read(folder / "place_aliases.csv")]
+    _withdraw_aliases(aliases)
     PlaceAlias.objects.bulk_create(
         aliases,
         update_conflicts=True,
         unique_fields=["level", "alias", "parent_code", "target_code"],
-        update_fields=["kind", "evidence"],
+        update_fields=["kind", "evidence", "is_shipped"],
     )
     tables: dict[str, type[models.Model]] = {
         "counties": County, "constituencies": Constituency, "wards": Ward, "aliases": PlaceAlias,
@@ -59,3 +60,10 @@ def _upsert(model: type[models.Model], code: str, fields_by_code: dict[str, dict
         unique_fields=[code],
         update_fields=update_fields,
     )
+
+
+def _withdraw_aliases(aliases: list[PlaceAlias]) -> None:
+    """Delete what was shipped before and is no longer; aliases that admins added stay."""
+    shipped = {(alias.level, alias.alias, alias.parent_code, alias.target_code) for alias in aliases}
+    old = PlaceAlias.objects.filter(is_shipped=True).values_list("pk", "level", "alias", "parent_code", "target_code")
+    PlaceAlias.objects.filter(pk__in=[pk for pk, *key in old if tuple(key) not in shipped]).delete()

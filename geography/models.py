@@ -81,6 +81,7 @@ class PlaceAlias(models.Model):
     target_code = models.CharField(max_length=10, help_text="code of the place it stands for; a county's for a town")
     kind = models.CharField(max_length=30, choices=Kind)
     evidence = models.CharField(max_length=200, blank=True)
+    is_shipped = models.BooleanField(default=False, editable=False, help_text="from fixtures/place_aliases.csv")
 
     class Meta:
         db_table = "place_aliases"

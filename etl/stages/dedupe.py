@@ -38,11 +38,11 @@ class Verdict(StrEnum):
 class MatchRecord:
     """What matching looks at of one source record; `code` is the facility code that it would found.
 
-    `order` (source precedence, key, occurrence) ranks records the same way on every machine. `facility` is the facility it
+    `order` (source precedence, key, code, occurrence) ranks records the same way on every machine. `facility` is the facility it
     already stands for. `contacts` are private ones only, in any stable form; shared numbers weigh nothing and are left out.
     """
 
-    order: tuple[int, str, int]
+    order: tuple[int, str, str, int]
     source: str
     key: str
     code: str
@@ -99,7 +99,9 @@ def match_county(records: Sequence[MatchRecord]) -> tuple[list[list[int]], list[
         if pair.verdict is not Verdict.DISTINCT
     ]
     return clusters.as_lists(), [
-        pair for pair in for_people if pair.verdict is Verdict.MERGE or not clusters.are_joined(pair.first, pair.second)
+        pair
+        for pair in for_people
+        if pair.verdict is Verdict.MERGE or pair.score == 0.0 or not clusters.are_joined(pair.first, pair.second)
     ]
 
 
@@ -116,8 +118,15 @@ def find_candidates(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]
             continue
         seen.add(pair)
         one, other = records[pair[0]], records[pair[1]]
-        if (one.identifier and one.identifier == other.identifier) or similarity(one, other) >= THRESHOLD - ROUNDING:
+        is_certain = _share_identity(one, other)
+        if is_certain or similarity(one, other) >= THRESHOLD - ROUNDING:
             yield pair
+
+
+def _share_identity(one: MatchRecord, other: MatchRecord) -> bool:
+    """Return True for a common national code, and for records of one facility: they are looked at whatever their names."""
+    same_identifier = bool(one.identifier) and one.identifier == other.identifier
+    return same_identifier or (one.facility is not None and one.facility == other.facility)
 
 
 def similarity(one: MatchRecord, other: MatchRecord) -> float:
@@ -155,6 +164,10 @@ def judge(records: Sequence[MatchRecord], first: int, second: int) -> Pair:
         "contact": round(contact_agreement(one, other), 3) if one.contacts and other.contacts else 0.0,
     }
     veto = find_veto(one, other)
+    if veto and one.identifier and one.identifier == other.identifier:
+        return Pair(first, second, 0.0, Verdict.REVIEW, f"one national facility code, but {veto}", features)
+    if veto and one.facility is not None and one.facility == other.facility:
+        return Pair(first, second, 0.0, Verdict.REVIEW, f"they stand for one facility, but {veto}", features)
     if veto:
         return Pair(first, second, 0.0, Verdict.DISTINCT, veto, features)
     verdict, reason = _weigh(one, other)
@@ -165,8 +178,8 @@ def find_veto(one: MatchRecord, other: MatchRecord) -> str:
     """Return why two records cannot stand for one place, or "" where nothing speaks against it."""
     if one.kind and other.kind and one.kind != other.kind:
         return f"a place of kind {one.kind} is none of kind {other.kind}"
-    if one.identifier and other.identifier:
-        return "" if one.identifier == other.identifier else "their national codes differ"
+    if one.identifier and other.identifier and one.identifier != other.identifier:
+        return "their national codes differ"
     if one.name.directions != other.name.directions:
         return "their names differ in a direction or number"
     if _differ_in_a_word(one.name.core, other.name.core):
@@ -259,13 +272,15 @@ def _needed_name_score(constituencies: np.ndarray, wards: np.ndarray, rows: np.n
 
 
 def _by_join(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs with a private contact, a national code or a natural key in common."""
+    """Yield the pairs with a private contact, a national code, a facility or a natural key in common."""
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         for contact in record.contacts:
             holders["contact", contact].append(index)
         if record.identifier:
             holders["identifier", record.identifier].append(index)
+        if record.facility is not None:
+            holders["facility", str(record.facility)].append(index)
         holders[record.source, record.key].append(index)
     for indexes in holders.values():
         yield from combinations(indexes, 2)

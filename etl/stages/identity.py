@@ -23,11 +23,17 @@ def natural_key(staged: StagedFacility) -> str:
     return f"text:{sha256('|'.join(to_key(word) for word in words).encode('utf-8', 'replace')).hexdigest()[:40]}"
 
 
-def facility_code(staged: StagedFacility, *, source: str, key: str) -> str:
+def name_hash(staged: StagedFacility) -> str:
+    """Return 16 hex digits over name and type: what tells two records apart that their list gives one key."""
+    words = f"{to_key(staged.name)}|{to_key(staged.facility_type)}"
+    return sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def facility_code(staged: StagedFacility, *, source: str, key: str, county_code: str) -> str:
     """Return the code of a facility founded by this record, such as GVRC-7K3M-9QX2-4HTB; the same on any machine.
 
-    Name and type take part beside the key: a list that gives two places one national code founds two facilities.
+    Name, type and county take part beside the key: a list that gives two places one national code founds two facilities.
     """
-    words = "|".join((source, key, to_key(staged.name), to_key(staged.facility_type)))
+    words = "|".join((source, key, name_hash(staged), county_code))
     letters = b32encode(sha256(words.encode("utf-8", "replace")).digest()).decode()[:CODE_LETTERS]
     return f"GVRC-{letters[:4]}-{letters[4:8]}-{letters[8:]}"

@@ -8,11 +8,10 @@ from etl.stages.records import FacilityRecord
 
 @dataclass(frozen=True, slots=True)
 class Contributor:
-    """One source record of a facility; `precedence` 1 is believed first, `occurrence` tells records of one key apart."""
+    """One source record of a facility; `precedence` 1 is believed first."""
 
     record: FacilityRecord
     precedence: int
-    occurrence: int = 0
 
 
 def fold(contributors: Sequence[Contributor]) -> FacilityRecord:
@@ -20,10 +19,10 @@ def fold(contributors: Sequence[Contributor]) -> FacilityRecord:
 
     Sources come in their precedence, of equals the more complete record first, then by key: the order of files and
     records does not matter. A place is confidential if any source says so. The code is the founder's: the smallest by
-    (precedence, key).
+    (precedence, key, code).
     """
     ordered = [c.record for c in sorted(contributors, key=_rank)]
-    founder = min(contributors, key=lambda c: (c.precedence, c.record.key, c.occurrence)).record
+    founder = min(contributors, key=lambda c: (c.precedence, c.record.key, c.record.facility_code)).record
     first = ordered[0]
     county, constituency, ward = _fold_place(ordered)
     return replace(

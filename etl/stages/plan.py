@@ -74,9 +74,11 @@ def plan_change(
     existing: FacilityState | None,
     index_of: Callable[[str], str],
 ) -> Change:
-    """Return the change that makes the rows say what the golden record says; is_confidential is never lowered."""
-    was_confidential = bool(existing and existing.fields["is_confidential"])
-    target = target_state(golden, was_confidential=was_confidential, index_of=index_of)
+    """Return the change that makes the rows say what the golden record says.
+
+    is_confidential is never lowered, and a facility that a person took out of service stays out.
+    """
+    target = target_state(golden, existing=existing, index_of=index_of)
     if existing is None:
         fields: dict[str, tuple[object, object]] = {name: (None, value) for name, value in target.fields.items()}
         return Change(
@@ -101,13 +103,13 @@ def plan_change(
 def target_state(
     golden: FacilityRecord,
     *,
-    was_confidential: bool,
+    existing: FacilityState | None,
     index_of: Callable[[str], str],
 ) -> FacilityState:
     """Return the rows that a golden record asks for; the first contact of each type is the primary one."""
-    is_confidential = golden.is_confidential or was_confidential
+    is_confidential = golden.is_confidential or bool(existing and existing.fields["is_confidential"])
     fields = {name: getattr(golden, name) for name in FIELDS}
-    fields |= {"is_confidential": is_confidential, "is_active": True}
+    fields |= {"is_confidential": is_confidential, "is_active": existing is None or existing.fields["is_active"]}
     primary_types: set[str] = set()
     contacts: dict[ContactKey, bool] = {}
     for contact in golden.contacts:

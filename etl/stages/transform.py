@@ -17,7 +17,7 @@ from etl.stages.records import (
 )
 from geography.gazetteer import How, Level, Match, Resolution
 
-ADD_ALIAS = "add the spelling to fixtures/place_aliases.csv, run load_geography, then replay the rejects"
+ADD_ALIAS = "add the spelling to fixtures/place_aliases.csv, run load_geography, then import again"
 MEND = "mend the value at its source"
 # Places of these kinds offer shelter without being one.
 OPEN_KINDS = frozenset({"health", "police", "office"})
@@ -47,6 +47,7 @@ def standardise(staged: StagedFacility, *, source: str, key: str, reference: Ref
     facility_type = _read_type(staged, name, reference, findings)
     reached = _read_contacts(staged, phones_in_name, findings)
     resolution = _resolve_place(staged, reference, findings)
+    county_code = resolution.county.code if resolution.county else ""
     services = _read_services(staged, reference, findings)
     kind = reference.kind_by_type.get(facility_type, "")
     if staged.unread:
@@ -54,10 +55,10 @@ def standardise(staged: StagedFacility, *, source: str, key: str, reference: Ref
     record = FacilityRecord(
         source=source,
         key=key,
-        facility_code=facility_code(staged, source=source, key=key),
+        facility_code=facility_code(staged, source=source, key=key, county_code=county_code),
         name=name,
         facility_type=facility_type,
-        county_code=resolution.county.code if resolution.county else "",
+        county_code=county_code,
         constituency_code=resolution.constituency.code if resolution.constituency else "",
         ward_code=resolution.ward.code if resolution.ward else "",
         identifier=clean.to_value(staged.identifier),

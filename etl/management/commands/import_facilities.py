@@ -1,4 +1,4 @@
-"""manage.py import_facilities: see `--help` and docs/operations.md."""
+"""manage.py import_facilities: see `--help` and the README."""
 
 import argparse
 import sys

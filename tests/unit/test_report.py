@@ -1,0 +1,55 @@
+"""The summary as text, JSON and HTML."""
+
+import json
+import re
+
+from etl.stages.report import COLUMNS, to_html, to_json, to_text
+
+HOSTILE = '<script>alert("x")</script><img src=//evil.example/x.png onerror=1>{title}'
+COUNTS = {"read": 3, "created": 1, "updated": 0, "unchanged": 0, "merged": 1, "rejected": 1, "missing": 0}
+SUMMARY = {
+    "run": HOSTILE,
+    "dry_run": False,
+    "status": HOSTILE,
+    "seconds": 1.25,
+    "sources": {HOSTILE: {**COUNTS, "error": HOSTILE}},
+    "totals": COUNTS,
+    "rejects_by_rule": {HOSTILE: 1},
+    "warnings": [HOSTILE],
+    "duplicates": {"merged": 1, "to_review": 2},
+    "quality": {"score": None, HOSTILE: 97.5},
+    "findings": [{"message": HOSTILE, "hint": HOSTILE}],
+}
+
+
+def test_the_page_escapes_every_hostile_text():
+    page = to_html(SUMMARY)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("&lt;script&gt;") >= 9
+
+
+def test_the_page_has_no_outside_asset():
+    page = to_html({**SUMMARY, "run": 7, "status": "succeeded", "sources": {"regional": COUNTS}, "warnings": [],
+                    "rejects_by_rule": {}, "quality": {"score": 98.0}, "findings": []})  # fmt: skip
+    assert not re.search(r"https?://|\bsrc=|\bhref=|url\(|@import|<link|<script", page)
+    assert "Nothing was rejected." in page
+
+
+def test_the_text_is_a_table_with_totals_and_what_needs_a_person():
+    lines = to_text({**SUMMARY, "sources": {"regional": COUNTS}, "warnings": ["far off"], "rejects_by_rule": {"name-missing": 1},
+                     "quality": {"score": None, "accuracy": 97.5}}).splitlines()  # fmt: skip
+    assert lines[0].split() == ["source", *COLUMNS]
+    assert lines[1].split() == ["regional", "3", "1", "0", "0", "1", "1", "0"]
+    assert lines[2].split() == ["total", "3", "1", "0", "0", "1", "1", "0"]
+    assert lines[3:] == [
+        "warning: far off",
+        "rejected: name-missing 1",
+        "duplicates: 1 merged, 2 to review",
+        "quality: score not measurable, accuracy 97.5 %",
+        "3 records in 1.2 s",
+    ]
+
+
+def test_the_json_reads_back_the_same():
+    assert json.loads(to_json(SUMMARY)) == SUMMARY
