@@ -45,6 +45,7 @@ clean: stop ## remove the environment and everything under var/
 
 .venv/.installed: requirements.txt
 	@if [ -z "$(PYTHON)" ]; then echo "GVRC Admin needs Python 3.12 or newer with venv; none was found under its usual names (on Debian: apt-get install python3 python3-venv)." >&2; exit 1; fi
+	@echo "Installing packages (once) ..."
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@

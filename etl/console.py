@@ -18,6 +18,7 @@ from etl.errors import EtlError
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_text
 
 log = structlog.get_logger(__name__)
+MANAGE = ".venv/bin/python manage.py"
 FAILURE, WRONG_USAGE, INTERRUPTED = 1, 2, 5
 
 
@@ -102,8 +103,10 @@ def _print_table(summary: Mapping[str, Any]) -> None:
 def last_line(summary: Mapping[str, Any]) -> str:
     """Return the line that names the run and the next useful command."""
     if summary["dry_run"]:
-        return f"Dry run {summary['status']}; nothing was written. Next: manage.py import_facilities"
-    next_command = "manage.py import_facilities --dry-run" if summary["status"] != "succeeded" else "make serve"
+        return f"Dry run {summary['status']}; nothing was written. Next: {MANAGE} import_facilities"
+    next_command = (
+        f"mend what was refused, then {MANAGE} import_facilities" if summary["status"] != "succeeded" else "make serve"
+    )
     return f"Run {summary['run']} {summary['status']}. Next: {next_command}"
 
 
@@ -114,5 +117,5 @@ def write_report(summary: Mapping[str, Any], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(render(summary), encoding="utf-8")
     except OSError as error:
-        message = f"the report cannot be written to {path}: {error.strerror}; name another --report"
+        message = f"the import is done, but its report cannot be written to {path}: {error.strerror}"
         raise EtlError(message) from error

@@ -113,7 +113,7 @@ class FacilityWriter:
         rows = [
             self._row(change, facility)
             for change, facility in zip(changes, facilities, strict=True)
-            if change.action is Action.CREATE or change.fields
+            if change.action is not Action.KEEP  # a change of its children is a change of the facility
         ]
         Facility.objects.bulk_create(
             rows,

@@ -4,6 +4,7 @@ import os
 import resource
 import socket
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from core.models import User
-from etl.errors import EmptySourceError, EtlError, UnknownSourceError
+from etl.errors import EmptySourceError, EtlError, MissingFileError, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
 from etl.key_check import check_keys
 from etl.ledger import stage_source
@@ -28,9 +29,10 @@ from etl.source_files import Inspection, find_files, inspect_files
 from etl.sources import SOURCES, Source
 from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference, SoundFile
-from etl.statement import OUTCOMES, find_dataset_findings, measure_quality, outcomes_by_source, rejects_by_rule
+from etl.statement import OUTCOMES, find_dataset_findings, find_rejects, measure_quality, outcomes_by_source
 
 log = structlog.get_logger(__name__)
+MOST_REJECTS = 200  # listed in a summary; all are counted
 Progress = Callable[[str], None]  # told the name of each step as it begins
 
 
@@ -81,6 +83,9 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
 def _run(options: ImportOptions, progress: Progress) -> dict[str, Any]:
     started = perf_counter()
     sources = _chosen_sources(options.sources)
+    if not options.data_dir.is_dir():
+        message = f"{options.data_dir} is not a folder: name the one that holds the files with --data-dir"
+        raise MissingFileError(message)
     user = User.import_user()
     state = RunState(_open_run(options, user))
     structlog.contextvars.bind_contextvars(run=state.run.pk)
@@ -273,6 +278,7 @@ def _summarise(
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
     if settings.ETL_ANOMALY_DETECTION and loaded.batches:
         state.run.findings = find_dataset_findings()
+    rejects = find_rejects(state.run)
     seconds = perf_counter() - started
     return {
         "run": state.run.pk,
@@ -280,7 +286,8 @@ def _summarise(
         "dry_run": options.dry_run,
         "sources": rows,
         "totals": totals,
-        "rejects_by_rule": rejects_by_rule(state.run),
+        "rejects_by_rule": dict(Counter(reject["rule"] for reject in rejects).most_common()),
+        "rejects": rejects[:MOST_REJECTS],
         "duplicates": {"merged": totals["merged"], "to_review": loaded.pairs_to_review},
         "quality": measure_quality(state.run, sources=[source.name for source in sources], read=state.read),
         "seconds": round(seconds, 3),

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from core.models import User
-from etl.console import Stream, print_summary, show_progress, write_report
+from etl.console import MANAGE, Stream, print_summary, show_progress, write_report
 from etl.errors import EtlError
 from etl.pipeline import ImportOptions, import_facilities
 from etl.stages.gates import exit_code
@@ -46,7 +46,7 @@ def _create_admin() -> str:
     """Return the line that tells how to log in; the password is shown this once."""
     user, created = User.objects.get_or_create(username=ADMIN, defaults={"is_staff": True, "is_superuser": True})
     if not created:
-        return f"Log in as '{ADMIN}' with the password of the first run, or set one: manage.py changepassword {ADMIN}"
+        return f"Log in as '{ADMIN}' with the password of the first run, or set one: {MANAGE} changepassword {ADMIN}"
     password = secrets.token_urlsafe(12)
     user.set_password(password)
     user.save()

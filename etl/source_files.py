@@ -33,6 +33,9 @@ def find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
         raise MissingFileError(message)
     if parts:
         return tuple(parts)
+    if folder.is_dir() and not single.exists():
+        message = f"the folder {source}/ in {data_dir} holds no file: put the parts of the source there"
+        raise MissingFileError(message)
     if not single.exists():
         message = f"{single.name} is not in {data_dir}: put it there, or name the sources to import"
         raise MissingFileError(message)

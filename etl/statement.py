@@ -35,18 +35,15 @@ def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dic
     }
 
 
-def rejects_by_rule(run: ImportRun) -> dict[str, int]:
-    """Return the rejected records that this run saw, by the rule that rejects them first; most frequent first."""
-    versions = SourceRecordVersion.objects.filter(
-        source_record__last_seen_run=run,
-        source_record__outcome="rejected",
-        state="rejected",
-    ).filter(pk__in=SourceRecord.objects.filter(last_seen_run=run).values("latest_version"))
-    rules = Counter(
-        next((finding["rule"] for finding in findings if finding["severity"] == "reject"), "unknown")
-        for findings in versions.values_list("findings", flat=True).iterator()
-    )
-    return dict(rules.most_common())
+def find_rejects(run: ImportRun) -> list[dict[str, str]]:
+    """Return the rejected records that this run saw: file, pointer, and rule, message and hint of the first reject."""
+    rejected = SourceRecord.objects.filter(last_seen_run=run, outcome="rejected").values("latest_version")
+    versions = SourceRecordVersion.objects.filter(pk__in=rejected).order_by("pk")
+    found = []
+    for name, pointer, findings in versions.values_list("source_file__name", "pointer", "findings").iterator():
+        first = next(finding for finding in findings if finding["severity"] == "reject")
+        found.append({"file": name, "pointer": pointer, **{part: first[part] for part in ("rule", "message", "hint")}})
+    return found
 
 
 def find_dataset_findings() -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.models import User
 from facilities.models import (
@@ -20,6 +21,7 @@ from facilities.models import (
     FacilityType,
     OperationalStatus,
     ServiceCategory,
+    new_code,
 )
 from geography.models import Constituency, County, Ward
 
@@ -102,7 +104,7 @@ class ServiceInline(TabularInline):
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
     """A contact; a value that cannot be read is shown as such and kept."""
 
-    contact_value = forms.CharField(max_length=255)
+    contact_value = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget)
 
     class Meta:
         model = FacilityContact
@@ -236,6 +238,7 @@ class FacilityAdmin(ModelAdmin):
         obj.updated_by = request.user
         if not change:
             obj.created_by = request.user
+            obj.facility_code = new_code()
         super().save_model(request, obj, form, change)
 
 

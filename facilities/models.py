@@ -1,5 +1,7 @@
 """Facilities and what belongs to them, under the document's table and column names."""
 
+import secrets
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -10,6 +12,12 @@ from core.crypto import EncryptedTextField, blind_index
 from facilities.queries import FacilityQuerySet
 
 FACILITY_CODE = r"\A[A-Z0-9-]+\Z"
+
+
+def new_code() -> str:
+    """Return a code for a facility that a person enters: as imports write them, but drawn at random."""
+    letters = "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(12))
+    return f"GVRC-{letters[:4]}-{letters[4:8]}-{letters[8:]}"
 
 
 class Lookup(models.Model):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 from core.environment import env, secret
 
@@ -190,9 +190,11 @@ UNFOLD: dict[str, Any] = {
                         "link": reverse_lazy("admin:etl_sourcerecord_changelist"),
                     },
                     {
-                        "title": "Versions and rejects",
+                        "title": "Rejects",
                         "icon": "report",
-                        "link": reverse_lazy("admin:etl_sourcerecordversion_changelist"),
+                        "link": lambda _: (
+                            f"{reverse('admin:etl_sourcerecordversion_changelist')}?state__exact=rejected"
+                        ),
                     },
                     {
                         "title": "Possible duplicates",

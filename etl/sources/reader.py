@@ -25,8 +25,11 @@ class Reader:
 
     def text(self, *names: str) -> str:
         """Return the first of these members that holds a scalar, as text; "" where none does."""
-        self._read.update(names)
-        return next((text for name in names if (text := _scalar(self._members.get(name)))), "")
+        for name in names:
+            self._read.add(name)  # a name behind the one that is used stays unread, and is reported
+            if text := _scalar(self._members.get(name)):
+                return text
+        return ""
 
     def inherited(self, name: str) -> str:
         """Return what the record inherits under this name from the lists it stands in; "" where nothing."""
@@ -118,6 +121,9 @@ def _flat(value: Any) -> Iterator[str]:
 def _contacts(name: str, value: Any) -> Iterator[StagedContact]:
     if isinstance(value, dict) and "value" in value:  # {"type": "hotline", "value": "0800 ..."}
         yield from (StagedContact(_scalar(value.get("type")) or name, text) for text in _flat(value["value"]))
+        for kind, inner in value.items():
+            if kind not in ("type", "value"):
+                yield from _contacts(kind, inner)
     elif isinstance(value, dict):  # {"ocs": "0722 ..."}
         for kind, inner in value.items():
             yield from _contacts(kind, inner)

@@ -177,7 +177,7 @@ def judge(records: Sequence[MatchRecord], first: int, second: int) -> Pair:
 def find_veto(one: MatchRecord, other: MatchRecord) -> str:
     """Return why two records cannot stand for one place, or "" where nothing speaks against it."""
     if one.kind and other.kind and one.kind != other.kind:
-        return f"a place of kind {one.kind} is none of kind {other.kind}"
+        return "they are of different kinds: {} and {}".format(*sorted((one.kind, other.kind)))
     if one.identifier and other.identifier and one.identifier != other.identifier:
         return "their national codes differ"
     if one.name.directions != other.name.directions:
@@ -240,7 +240,7 @@ def _by_name(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
     for start in range(0, len(new), rows_at_once):
         rows = new[start : start + rows_at_once]
         scores = process.cdist(
-            [names[row] for row in rows], names, scorer=fuzz.ratio, score_cutoff=68, dtype=np.float32
+            [names[row] for row in rows], names, scorer=fuzz.ratio, score_cutoff=67, dtype=np.float32
         )
         needed = _needed_name_score(constituencies, wards, np.array(rows))
         for row, column in zip(*np.nonzero(scores >= needed), strict=True):

@@ -35,12 +35,21 @@ class RejectLimit:
         return rejected > (self.amount * read / 100 if self.is_percent else self.amount)
 
 
+def beyond_gate(summary: Mapping[str, Any], *, limit: RejectLimit | None, fail_on: str) -> str:
+    """Return why a finished run still fails, or "" where it does not."""
+    totals = summary["totals"]
+    rejected, read = totals["rejected"], totals["read"]
+    if limit is not None and limit.is_exceeded(rejected=rejected, read=read):
+        return f"{rejected} of {read} records were rejected, beyond --max-rejects"
+    if fail_on == "rejects" and rejected:
+        return f"{rejected} of {read} records were rejected, and --fail-on rejects allows none"
+    if fail_on == "quality" and misses_target(summary["quality"]):
+        return "a quality metric lies below its target (--fail-on quality)"
+    return ""
+
+
 def exit_code(summary: Mapping[str, Any], *, limit: RejectLimit | None, fail_on: str) -> int:
     """Return 1 where a source was refused, 4 where the run lies beyond a gate, else 0."""
-    totals = summary["totals"]
     if summary["status"] != "succeeded":
         return FAILURE
-    too_many = limit is not None and limit.is_exceeded(rejected=totals["rejected"], read=totals["read"])
-    any_reject = fail_on == "rejects" and totals["rejected"] > 0
-    too_poor = fail_on == "quality" and misses_target(summary["quality"])
-    return BEYOND_GATE if too_many or any_reject or too_poor else SUCCESS
+    return BEYOND_GATE if beyond_gate(summary, limit=limit, fail_on=fail_on) else SUCCESS

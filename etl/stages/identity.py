@@ -18,7 +18,7 @@ def natural_key(staged: StagedFacility) -> str:
     """
     identifier = to_value(staged.identifier)
     if identifier:
-        return f"id:{identifier[:70]}"
+        return f"id:{identifier[:77]}"
     words = (staged.name, staged.county, staged.sub_place)
     return f"text:{sha256('|'.join(to_key(word) for word in words).encode('utf-8', 'replace')).hexdigest()[:40]}"
 

@@ -42,6 +42,7 @@ def remarks(summary: Mapping[str, Any]) -> list[str]:
         *errors,
         *warnings,
         *([f"rejected: {rejects}"] if rejects else []),
+        *(f"worth a look: {finding['message']}" for finding in summary["findings"][:5]),
         f"duplicates: {pairs['merged']} merged, {pairs['to_review']} to review",
         f"quality: {quality}",
         f"{summary['totals']['read']} records in {summary['seconds']:.1f} s",
@@ -116,7 +117,15 @@ def _rejects(summary: Mapping[str, Any]) -> str:
     items = summary["rejects_by_rule"]
     most = max(items.values(), default=1)
     bars = "".join(_bar(rule, 100 * count / most, str(count)) for rule, count in items.items())
-    return f"<h2>Rejected, by rule</h2><dl>{bars}</dl>" if items else "<h2>Rejected</h2><p>Nothing was rejected.</p>"
+    rows = "".join(
+        f"<li><code>{escape(r['file'])} {escape(r['pointer'])}</code><br>{escape(r['message'])}; {escape(r['hint'])}</li>"
+        for r in summary["rejects"]
+    )
+    return (
+        f"<h2>Rejected, by rule</h2><dl>{bars}</dl><ul>{rows}</ul>"
+        if items
+        else "<h2>Rejected</h2><p>Nothing was rejected.</p>"
+    )
 
 
 def _quality(summary: Mapping[str, Any]) -> str:

@@ -80,7 +80,9 @@ def test_a_place_that_becomes_confidential_has_its_position_sealed():
     change = plan(replace(ITEN, is_confidential=True), standing())
     assert change.fields == {"is_confidential": (False, True)}
     assert change.position_changed
-    assert change.target.position == PlannedPosition(Decimal("0.6703"), Decimal("35.5081"), Accuracy.EXACT, True)
+    assert change.target.position == PlannedPosition(
+        Decimal("0.6703"), Decimal("35.5081"), Accuracy.EXACT, is_sealed=True
+    )
 
 
 def test_a_facility_out_of_service_stays_out():

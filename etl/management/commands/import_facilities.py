@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from etl.console import print_summary, run_with_exit_code, show_progress, write_report
 from etl.pipeline import ImportOptions, import_facilities
 from etl.sources import SOURCES
-from etl.stages.gates import RejectLimit, exit_code
+from etl.stages.gates import RejectLimit, beyond_gate, exit_code
 from etl.stages.report import to_json
 
 
@@ -55,17 +55,17 @@ class Command(BaseCommand):
         )
         with show_progress(quiet=options["quiet"]) as progress:
             summary = import_facilities(wanted, progress=progress)
-        if options["report"]:
-            write_report(summary, options["report"])
-        code = exit_code(summary, limit=options["max_rejects"], fail_on=options["fail_on"])
-        self._print(summary, code, options)
-        return code
-
-    def _print(self, summary: dict[str, Any], code: int, options: dict[str, Any]) -> None:
+        gate = {"limit": options["max_rejects"], "fail_on": options["fail_on"]}
+        code = exit_code(summary, **gate)
         if options["json"]:
             self.stdout.write(to_json(summary))
         elif code or not options["quiet"]:
             print_summary(summary, self.stdout)
+        if reason := beyond_gate(summary, **gate):
+            self.stderr.write(reason)
+        if options["report"]:
+            write_report(summary, options["report"])
+        return code
 
 
 def _positive(text: str) -> int:
