@@ -54,6 +54,9 @@ def encrypt(value: str, *, column: str) -> str:
     """Return the token of a value for `table.column`; empty text stays empty."""
     if isinstance(value, Decrypted) and value.column == column:
         return value.token
+    if value == CANNOT_BE_READ:
+        message = f"'{CANNOT_BE_READ}' stands for a value that no key opens and is never written in its place"
+        raise ValueError(message)
     return _cipher(settings.FIELD_KEYS, column).encrypt(value.encode()).decode() if value else ""
 
 

@@ -3,9 +3,8 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import batched
-from typing import Any
 
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
@@ -83,21 +82,20 @@ def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, 
         findings += find_schema_errors(
             to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema"
         )
+    if transformed.record.is_confidential:
+        findings = tuple(_without_words(finding) for finding in findings)
     return Assessment(transformed.record, _located(findings, raw))
+
+
+def _without_words(finding: Finding) -> Finding:
+    """Return a finding about a confidential place without the words of its record: they may say where it is."""
+    message = f"{finding.field} of a confidential place: {finding.rule}; its words are not shown"
+    return replace(finding, message=message, value="")
 
 
 def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]:
     """Return the findings with the record's pointer where they have none of their own."""
-    return tuple(
-        finding
-        if finding.pointer.startswith(raw.pointer) and finding.pointer
-        else Finding(**(_finding_dict(finding) | {"severity": finding.severity, "pointer": raw.pointer}))
-        for finding in findings
-    )
-
-
-def _finding_dict(finding: Finding) -> dict[str, Any]:
-    return asdict(finding)
+    return tuple(finding if finding.pointer else replace(finding, pointer=raw.pointer) for finding in findings)
 
 
 def _read(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
@@ -255,6 +253,6 @@ def _version(
         fingerprint=fingerprint,
         raw={"payload": item.raw.payload, "inherited": dict(item.raw.inherited)},
         standardised=canonical,
-        findings=[_finding_dict(finding) for finding in assessment.findings],
+        findings=[asdict(finding) for finding in assessment.findings],
         state=State.REJECTED if assessment.is_rejected else State.PENDING,
     )

@@ -32,6 +32,7 @@ from etl.stages.records import RawRecord, Reference, SoundFile
 from etl.statement import OUTCOMES, find_dataset_findings, find_rejects, measure_quality, outcomes_by_source
 
 log = structlog.get_logger(__name__)
+FEWEST_FOR_FAILURE = 10  # records, all rejected, that make their source a failed one
 MOST_REJECTS = 200  # listed in a summary; all are counted
 Progress = Callable[[str], None]  # told the name of each step as it begins
 
@@ -128,7 +129,7 @@ def _chosen_sources(names: Sequence[str]) -> list[Source]:
 
 
 def _open_run(options: ImportOptions, user: User) -> ImportRun:
-    shown = {**asdict(options), "data_dir": str(options.data_dir)}
+    shown = {**asdict(options), "data_dir": str(options.data_dir).encode("utf-8", "backslashreplace").decode()}
     return ImportRun.objects.create(
         started_at=timezone.now(),
         started_by=user,
@@ -220,7 +221,7 @@ def _file_row(source: str, inspection: Inspection, run: ImportRun) -> SourceFile
     return SourceFile.objects.create(
         run=run,
         source=source,
-        name=inspection.path.name,
+        name=inspection.path.name.encode("utf-8", "backslashreplace").decode(),
         status=SourceFile.Status.SOUND if sound else SourceFile.Status.REFUSED,
         error=str(inspection.error or ""),
         sha256=sound.sha256 if sound else "",
@@ -272,9 +273,10 @@ def _summarise(
     rows = {
         source.name: books.get(source.name, dict.fromkeys(("read", *OUTCOMES, "missing"), 0))
         | {"sha256": state.sha256.get(source.name)}
-        | ({"error": state.errors[source.name]} if source.name in state.errors else {})
         for source in sources
     }
+    for name, row in books.items():
+        _complain_of_nothing(name, row, state)
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
     if settings.ETL_ANOMALY_DETECTION and loaded.batches:
         state.run.findings = find_dataset_findings()
@@ -282,9 +284,13 @@ def _summarise(
     seconds = perf_counter() - started
     return {
         "run": state.run.pk,
-        "status": "failed" if not state.read else "partial" if state.errors else "succeeded",
+        "status": "failed"
+        if not state.read.keys() - state.errors.keys()
+        else "partial"
+        if state.errors
+        else "succeeded",
         "dry_run": options.dry_run,
-        "sources": rows,
+        "sources": {name: row | _error_of(name, state) for name, row in rows.items()},
         "totals": totals,
         "rejects_by_rule": dict(Counter(reject["rule"] for reject in rejects).most_common()),
         "rejects": rejects[:MOST_REJECTS],
@@ -297,6 +303,20 @@ def _summarise(
         "warnings": state.warnings,
         "findings": state.run.findings,
     }
+
+
+def _error_of(source: str, state: RunState) -> dict[str, str]:
+    return {"error": state.errors[source]} if source in state.errors else {}
+
+
+def _complain_of_nothing(source: str, row: Mapping[str, int], state: RunState) -> None:
+    """Say so where every record of a source was rejected; of a list of some length that is a failure of the source."""
+    if row["read"] and row["rejected"] == row["read"]:
+        message = f"{source}: all of its {row['read']} records were rejected, nothing was loaded; see the rejects"
+        if row["read"] >= FEWEST_FOR_FAILURE:
+            state.errors[source] = message
+        else:
+            state.warnings.append(message)
 
 
 def _peak_rss_mb() -> float:

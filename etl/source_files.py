@@ -26,6 +26,14 @@ class Inspection:
 
 def find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
     """Return the files of a source: `<source>.json`, or every file of the folder `<source>`; MissingFileError without."""
+    try:
+        return _find_files(source, data_dir)
+    except OSError as error:
+        message = f"{source} in {data_dir} cannot be read: {error.strerror}; check its permissions"
+        raise MissingFileError(message) from error
+
+
+def _find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
     single, folder = data_dir / f"{source}.json", data_dir / source
     parts = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     if single.exists() and parts:

@@ -37,14 +37,14 @@ class PlaceFilter(SimpleListFilter):
         places = self.model._default_manager.all()  # noqa: SLF001 - documented API
         if self.parent:
             chosen = request.GET.get(self.parent, "")
-            if not chosen.isdigit():
+            if not chosen.isdecimal():
                 return []
             places = places.filter(**{self.parent_field: chosen})
         return [(str(place.pk), str(place)) for place in places]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
         value = self.value()
-        return queryset.filter(**{str(self.parameter_name): value}) if value and value.isdigit() else queryset
+        return queryset.filter(**{str(self.parameter_name): value}) if value and value.isdecimal() else queryset
 
 
 class CountyFilter(PlaceFilter):
@@ -101,9 +101,30 @@ class ServiceInline(TabularInline):
     tab = True
 
 
-class ContactForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
+class SealedForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
+    """A form that leaves a sealed value as it was read unless a person changed it: it keeps its token, readable or not."""
+
+    sealed_fields: tuple[str, ...] = ()
+
+    def clean(self) -> dict[str, Any]:
+        """Return the form's values, those that were not changed as the instance holds them."""
+        values = super().clean() or self.cleaned_data
+        for name in self.sealed_fields:
+            if self.instance.pk and name in values and name not in self.changed_data:
+                values[name] = self.initial[name]
+        return values
+
+
+class FacilityForm(SealedForm):
+    """A facility."""
+
+    sealed_fields = ("address",)
+
+
+class ContactForm(SealedForm):
     """A contact; a value that cannot be read is shown as such and kept."""
 
+    sealed_fields = ("contact_value",)
     contact_value = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget)
 
     class Meta:
@@ -152,6 +173,7 @@ class CoordinateInline(StackedInline):
 
 @admin.register(Facility)
 class FacilityAdmin(ModelAdmin):
+    form = FacilityForm
     list_display = ["name", "kind", "place", "status_label", "services_offered", "registration_number", "updated_at"]
     list_filter = [
         CountyFilter, ConstituencyFilter, WardFilter, "facility_type", "operational_status", ServiceFilter,

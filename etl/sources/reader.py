@@ -94,7 +94,7 @@ class Reader:
             opening_hours=self.text("hours", "opening_hours"),
             gender_desk=self.text("gender_desk"),
             website=self.text("website"),
-            confidential=self.text("confidential"),
+            confidential=self.text("confidential", "is_confidential"),
         )
 
     def unread(self) -> tuple[str, ...]:

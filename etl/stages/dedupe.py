@@ -116,6 +116,8 @@ def find_candidates(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]
         pair = (first, second) if first < second else (second, first)
         if pair in seen or not (records[first].is_new or records[second].is_new):
             continue
+        if records[first].code == records[second].code:
+            continue  # one list names one place twice: they are one cluster from the start
         seen.add(pair)
         one, other = records[pair[0]], records[pair[1]]
         is_certain = _share_identity(one, other)
@@ -273,17 +275,20 @@ def _needed_name_score(constituencies: np.ndarray, wards: np.ndarray, rows: np.n
 
 def _by_join(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
     """Yield the pairs with a private contact, a national code, a facility or a natural key in common."""
-    holders: dict[tuple[str, str], list[int]] = defaultdict(list)
+    by_contact: dict[str, list[int]] = defaultdict(list)
+    by_identity: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         for contact in record.contacts:
-            holders["contact", contact].append(index)
+            by_contact[contact].append(index)
         if record.identifier:
-            holders["identifier", record.identifier].append(index)
+            by_identity["identifier", record.identifier].append(index)
         if record.facility is not None:
-            holders["facility", str(record.facility)].append(index)
-        holders[record.source, record.key].append(index)
-    for indexes in holders.values():
+            by_identity["facility", str(record.facility)].append(index)
+        by_identity[record.source, record.key].append(index)
+    for indexes in by_contact.values():  # short: a contact of many places is shared and weighs nothing
         yield from combinations(indexes, 2)
+    for first, *others in by_identity.values():  # each with the first: a code on 1,000 records makes 999 pairs
+        yield from ((first, other) for other in others)
 
 
 class _Clusters:

@@ -9,6 +9,7 @@ from etl.stages.records import PathProfile
 
 MAX_PATHS = 500
 MAX_DEPTH = 6
+MOST_DIGITS = 4  # in a member name; more make it a value
 MAX_KEY = 80  # characters of a key inside a path
 ALL_UP_TO = 10_000
 ONE_IN = 10
@@ -100,4 +101,6 @@ def _children(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _printable(key: str) -> str:
+    if sum(letter.isdigit() for letter in key) > MOST_DIGITS:
+        return "*"  # a key that is data: {"0722 000 111": "OCS"}
     return key if len(key) <= MAX_KEY and key.isprintable() else shown(key, MAX_KEY)

@@ -194,10 +194,10 @@ def _read_position(staged: StagedFacility, findings: list[Finding]) -> Position 
 
 
 def _is_confidential(staged: StagedFacility, *, kind: str, facility_type: str, services: tuple[str, ...]) -> bool:
-    """Return True for shelters and rescue centres, for whoever gives shelter, and where the source says so."""
+    """Return True for shelters and rescue centres, for whoever gives shelter, and where the source says anything but no."""
     return (
         kind == "shelter"
-        or bool(clean.to_flag(staged.confidential))
+        or (bool(clean.to_value(staged.confidential)) and clean.to_flag(staged.confidential) is not False)
         or (staged.confidential_unless_known and not facility_type)
         or ("shelter" in services and kind not in OPEN_KINDS)
     )

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 
+from core.embedded_backend.base import embedded_server
+from core.embedded_postgres import url
 from etl.models import ImportRun, SourceFile, SourceRecord
 from facilities.models import Facility
 from tests.world import SOURCE_NAMES, row_counts
@@ -81,7 +85,7 @@ HOSTILE_FILES: dict[str, Callable[[bytes], bytes]] = {
     "comment": lambda text: text.rstrip().removesuffix(b"]") + b"/* the end */]",
     "empty": lambda _: b"",
     "white space only": lambda _: b" \n ",
-    "an object instead of a list": lambda text: b'{"facilities": ' + text.removeprefix(b"\xef\xbb\xbf") + b"}",
+    "a number instead of a list": lambda _: b"12",
     "a text instead of a list": lambda _: b'"other services"',
     "null": lambda _: b"null",
     "raw NUL": lambda text: text.replace(b"Wangu", b"Wan\x00u"),
@@ -103,7 +107,7 @@ def test_an_unsound_file_is_refused_whole_in_one_line_and_the_others_load(
     spoilt = spoil(path.read_bytes())
     assert spoilt != path.read_bytes()
     path.write_bytes(spoilt)
-    code, out, err = run_command("--data-dir", data_dir, "--json")
+    code, out, err = run_command("other_services", "category_A", "--data-dir", data_dir, "--json")
     summary = json.loads(out)
     error = summary["sources"]["other_services"]["error"]
     assert (code, summary["status"]) == (1, "partial")
@@ -111,18 +115,17 @@ def test_an_unsound_file_is_refused_whole_in_one_line_and_the_others_load(
     assert "\n" not in error
     assert "Traceback" not in out + err
     assert not SourceRecord.objects.filter(source="other_services").exists()
-    assert SourceRecord.objects.filter(source="regional").count() == 50
+    assert SourceRecord.objects.filter(source="category_A").count() == 25
     assert SourceFile.objects.get(source="other_services").status == "refused"
 
 
 @pytest.mark.parametrize("name", ["truncated", "NaN", "trailing comma", "empty"])
-def test_what_was_wrong_with_a_file_is_said_on_stderr_in_one_line(run_command: Run, data_dir: Path, name: str) -> None:
+def test_what_was_wrong_with_a_file_is_said_in_one_line(run_command: Run, data_dir: Path, name: str) -> None:
     path = data_dir / "other_services.json"
     path.write_bytes(HOSTILE_FILES[name](path.read_bytes()))
-    _, out, err = run_command("--data-dir", data_dir, "--json")
-    json.loads(out)
-    assert [line for line in spoken(err) if "other_services.json" in line] == spoken(err)
-    assert len(spoken(err)) == 1
+    code, out, err = run_command("other_services", "--data-dir", data_dir)
+    assert code == 1
+    assert len([line for line in (out + err).splitlines() if "other_services.json" in line]) == 1
 
 
 def test_a_file_that_was_sound_before_and_is_not_now_changes_nothing(run_command: Run, data_dir: Path) -> None:
@@ -246,12 +249,17 @@ def test_a_report_that_cannot_be_written_ends_with_1_in_one_line(run_command: Ru
 # as a process
 
 
-def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run manage.py as cron does; the reading stops before the database, so no row is left anywhere."""
+def manage(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run manage.py as cron does, on the test database; only dry runs and wrong usage, so that no row is left."""
+    name = str(connection.settings_dict["NAME"])
+    if settings.DATABASE_URL:
+        database_url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+    else:
+        database_url = url(embedded_server(connection.settings_dict), name)
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, "manage.py", *map(str, arguments)],
         cwd=settings.BASE_DIR,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings.test"},
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings.test", "DATABASE_URL": database_url},
         capture_output=True,
         text=True,
         timeout=60,
@@ -259,14 +267,39 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_process_ends_with_2_and_one_line_for_an_unknown_source() -> None:
+def test_the_process_prints_json_only_on_stdout_and_json_lines_on_stderr(db: None, data_dir: Path) -> None:
+    ended = manage("import_facilities", "--dry-run", "--json", "--data-dir", data_dir)
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["totals"]["read"] == 237
+    assert [json.loads(line)["level"] for line in ended.stderr.splitlines()]
+    assert not ImportRun.objects.exists()
+
+
+def test_the_process_ends_with_1_and_one_line_of_error_for_an_unsound_file(db: None, data_dir: Path) -> None:
+    path = data_dir / "other_services.json"
+    path.write_bytes(truncated(path.read_bytes()))
+    ended = manage("import_facilities", "--dry-run", "--json", "--data-dir", data_dir)
+    events = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
+    assert (ended.returncode, json.loads(ended.stdout)["status"]) == (1, "partial")
+    assert [event["source"] for event in events if event["level"] == "error"] == ["other_services"]
+    assert len([line for line in ended.stderr.splitlines() if "other_services.json" in line]) == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_process_ends_with_4_beyond_a_gate(db: None, data_dir: Path) -> None:
+    arguments = ("import_facilities", "--dry-run", "--quiet", "--data-dir", data_dir)
+    assert manage(*arguments, "--max-rejects", "5").returncode == 4
+    assert manage(*arguments, "--max-rejects", "11").returncode == 0
+
+
+def test_the_process_ends_with_2_and_one_line_for_an_unknown_source(db: None) -> None:
     ended = manage("import_facilities", "nowhere")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert len(spoken(ended.stderr)) == 1
     assert "Traceback" not in ended.stderr
 
 
-def test_the_process_ends_with_2_for_an_unknown_option() -> None:
+def test_the_process_ends_with_2_for_an_unknown_option(db: None) -> None:
     ended = manage("import_facilities", "--no-such-option")
     assert (ended.returncode, ended.stdout) == (2, "")
 

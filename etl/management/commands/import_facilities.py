@@ -69,7 +69,7 @@ class Command(BaseCommand):
 
 
 def _positive(text: str) -> int:
-    if text.isdigit() and int(text) > 0:
+    if text.isdecimal() and 0 < int(text[:9]) == int(text):
         return int(text)
-    message = "must be a whole number above 0"
+    message = "must be a whole number from 1 to 999999999"
     raise argparse.ArgumentTypeError(message)
