@@ -22,7 +22,7 @@ stop: ## end the embedded PostgreSQL
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m core.embedded_postgres stop var/postgres; else echo "nothing is installed"; fi
 
 test: .venv/.installed-dev ## every test, on the embedded PostgreSQL
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: .venv/.installed-dev ## format, lint, types, import direction, migrations
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from core.embedded_postgres import EmbeddedPostgresError
 from etl.errors import EtlError
-from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_text
+from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
 log = structlog.get_logger(__name__)
 MANAGE = ".venv/bin/python manage.py"
@@ -85,9 +85,9 @@ def print_summary(summary: Mapping[str, Any], stdout: Stream) -> None:
     """Print the table and what needs a person; the last line names the run and the next useful command."""
     if sys.stdout.isatty():
         _print_table(summary)
-        stdout.write("\n".join(remarks(summary)))
     else:
-        stdout.write(to_text(summary))
+        stdout.write(to_table(summary))
+    stdout.write("\n".join(remarks(summary)))
     stdout.write(last_line(summary))
 
 

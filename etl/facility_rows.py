@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from core.crypto import Unreadable
 from core.models import User
 from etl.stages.plan import Action, Change, ContactKey, FacilityState, PlannedPosition
 from etl.stages.records import Accuracy, FacilityRecord
@@ -58,6 +59,8 @@ class RowIds:
 def existing_state(facility: Facility) -> FacilityState:
     """Return a facility, read with_details(), as the planner sees it; sealed values stay what they are."""
     position = getattr(facility, "coordinate", None)
+    sealed = {"address": facility.address, "position": position and position.sealed_position}
+    unreadable = frozenset(name for name, value in sealed.items() if isinstance(value, Unreadable))
     return FacilityState(
         fields={
             "registration_number": facility.registration_number or "",
@@ -79,7 +82,8 @@ def existing_state(facility: Facility) -> FacilityState:
         },
         contacts={ContactKey(c.contact_type.code, c.value_index): c.is_primary for c in facility.contacts.all()},
         services=frozenset(s.service_category.code for s in facility.services.all() if s.is_active),
-        position=position and _planned_position(position),
+        position=_planned_position(position) if position and "position" not in unreadable else None,
+        unreadable=unreadable,
     )
 
 

@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.utils import timezone
 
 from core.models import User
-from etl.errors import EmptySourceError, EtlError, MissingFileError, UnknownSourceError
+from etl.errors import EmptySourceError, EtlError, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
 from etl.key_check import check_keys
 from etl.ledger import stage_source
@@ -84,9 +84,6 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
 def _run(options: ImportOptions, progress: Progress) -> dict[str, Any]:
     started = perf_counter()
     sources = _chosen_sources(options.sources)
-    if not options.data_dir.is_dir():
-        message = f"{options.data_dir} is not a folder: name the one that holds the files with --data-dir"
-        raise MissingFileError(message)
     user = User.import_user()
     state = RunState(_open_run(options, user))
     structlog.contextvars.bind_contextvars(run=state.run.pk)

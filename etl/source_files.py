@@ -34,6 +34,9 @@ def find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
 
 
 def _find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
+    if not data_dir.is_dir():
+        message = f"{data_dir} is not a folder: name the one that holds the files with --data-dir"
+        raise MissingFileError(message)
     single, folder = data_dir / f"{source}.json", data_dir / source
     parts = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     if single.exists() and parts:

@@ -7,7 +7,7 @@ from django.db.models import Count, Q
 
 from etl.errors import UnbalancedBooksError
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
-from etl.stages.quality import Counts, measure, score
+from etl.stages.quality import TARGETS, Counts, measure, score
 from etl.stages.rules import DATASET_RULES, Dataset
 from facilities.models import Facility, FacilityContact, FacilityCoordinate
 
@@ -74,6 +74,8 @@ def find_dataset_findings() -> list[dict[str, str]]:
 
 def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str, int]) -> dict[str, float | None]:
     """Return the score and the five metrics in percent, null where there is nothing to measure."""
+    if not read:
+        return dict.fromkeys(("score", *TARGETS))  # a run that read nothing measures nothing
     facilities = Facility.objects.filter(is_active=True)
     filled = facilities.aggregate(
         all=Count("pk"),

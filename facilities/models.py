@@ -257,7 +257,8 @@ class FacilityCoordinate(models.Model):
         db_table = "facility_coordinates"
         constraints = [
             models.CheckConstraint(
-                condition=Q(latitude__range=(-90, 90))
+                condition=Q(latitude__isnull=False, longitude__isnull=False)
+                & Q(latitude__range=(-90, 90))
                 & Q(longitude__range=(-180, 180))
                 & Q(sealed_position__isnull=True)
                 | Q(latitude__isnull=True, longitude__isnull=True, sealed_position__isnull=False),

@@ -23,6 +23,7 @@ ROUNDING = 1e-9  # two equal facilities without contacts score 0.8 exactly
 SAME_WORD = 85  # rapidfuzz ratio, 0..100, at which two words may be one misspelt
 NEAR_KM = 0.5
 APART_KM = 5.0
+FEW = 20
 CELLS_AT_ONCE = 4_000_000  # of the matrix of names: 16 MB of float32
 
 
@@ -285,10 +286,16 @@ def _by_join(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
         if record.facility is not None:
             by_identity["facility", str(record.facility)].append(index)
         by_identity[record.source, record.key].append(index)
-    for indexes in by_contact.values():  # short: a contact of many places is shared and weighs nothing
+    for indexes in (*by_contact.values(), *by_identity.values()):
+        yield from _pairs_of(sorted(indexes, key=lambda index: records[index].order))
+
+
+def _pairs_of(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield all pairs of a few records; of many, each with the first: one code on 1,000 records makes 999 pairs."""
+    if len(indexes) <= FEW:
         yield from combinations(indexes, 2)
-    for first, *others in by_identity.values():  # each with the first: a code on 1,000 records makes 999 pairs
-        yield from ((first, other) for other in others)
+    else:
+        yield from ((indexes[0], other) for other in indexes[1:])
 
 
 class _Clusters:

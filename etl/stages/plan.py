@@ -43,13 +43,15 @@ class ContactKey:
 class FacilityState:
     """A facility with its children, as it stands in the database or as it should.
 
-    `fields` holds FIELDS plus is_confidential and is_active; `contacts` says which is primary in its type.
+    `fields` holds FIELDS plus is_confidential and is_active; `contacts` says which is primary in its type;
+    `unreadable` names what no key opens ("address", "position"): it is left as it is.
     """
 
     fields: Mapping[str, object]
     contacts: Mapping[ContactKey, bool] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
     position: PlannedPosition | None = None
+    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,14 @@ def plan_change(
             position_changed=target.position is not None,
         )  # fmt: skip
     fields = {
-        name: (existing.fields[name], value) for name, value in target.fields.items() if existing.fields[name] != value
+        name: (existing.fields[name], value)
+        for name, value in target.fields.items()
+        if existing.fields[name] != value and name not in existing.unreadable
     }
     contacts_to_set = {c: primary for c, primary in target.contacts.items() if existing.contacts.get(c) != primary}
     contacts_to_remove = frozenset(existing.contacts.keys() - target.contacts.keys())
     services_to_add, services_to_remove = target.services - existing.services, existing.services - target.services
-    position_changed = existing.position != target.position
+    position_changed = existing.position != target.position and "position" not in existing.unreadable
     children_change = (contacts_to_set, contacts_to_remove, services_to_add, services_to_remove, position_changed)
     action = Action.UPDATE if fields or any(children_change) else Action.KEEP
     return Change(

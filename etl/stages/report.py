@@ -20,26 +20,33 @@ def table_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     yield ("total", *(str(summary["totals"][column]) for column in COLUMNS))
 
 
-def to_text(summary: Mapping[str, Any]) -> str:
-    """Return the summary as plain text: the table, then what needs a person."""
+def to_table(summary: Mapping[str, Any]) -> str:
+    """Return the summary table as plain text."""
     rows = [("source", *COLUMNS), *table_rows(summary)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = [
+    return "\n".join(
         "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
-    ]
-    return "\n".join([*lines, *remarks(summary)])
+    )
+
+
+def to_text(summary: Mapping[str, Any]) -> str:
+    """Return the whole summary as plain text: the table, what was refused, what needs a person."""
+    return "\n".join([to_table(summary), *refusals(summary), *remarks(summary)])
+
+
+def refusals(summary: Mapping[str, Any]) -> list[str]:
+    """Return why sources were refused, each reason once."""
+    return list(dict.fromkeys(row["error"] for row in summary["sources"].values() if row.get("error")))
 
 
 def remarks(summary: Mapping[str, Any]) -> list[str]:
-    """Return what stands under the table: errors, warnings, rejects, duplicates, quality; a line each."""
-    errors = [f"refused: {row['error']}" for row in summary["sources"].values() if row.get("error")]
+    """Return what stands under the table: warnings, rejects, duplicates, quality; a line each."""
     warnings = [f"warning: {text}" for text in summary["warnings"]]
     rejects = ", ".join(f"{rule} {count}" for rule, count in summary["rejects_by_rule"].items())
     quality = ", ".join(f"{name} {_percent(value)}" for name, value in summary["quality"].items())
     pairs = summary["duplicates"]
     return [
-        *errors,
         *warnings,
         *([f"rejected: {rejects}"] if rejects else []),
         *(f"worth a look: {finding['message']}" for finding in summary["findings"][:5]),
@@ -95,7 +102,7 @@ def to_html(summary: Mapping[str, Any]) -> str:
 
 
 def _errors(summary: Mapping[str, Any]) -> str:
-    texts = [row["error"] for row in summary["sources"].values() if row.get("error")] + list(summary["warnings"])
+    texts = [*refusals(summary), *summary["warnings"]]
     return "".join(f'<p class="error">{escape(text)}</p>' for text in texts)
 
 

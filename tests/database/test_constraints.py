@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection
 
 from facilities.models import (
     ContactType,
@@ -93,13 +93,11 @@ def test_a_place_inside_its_parents_is_taken() -> None:
     assert Facility.objects.filter(pk=facility.pk).exists()
 
 
-def test_a_county_with_facilities_cannot_be_deleted() -> None:
-    a_facility()
-    with connection.cursor() as cursor, transaction.atomic():
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        with refused("facilities"):
-            cursor.execute("DELETE FROM counties WHERE county_code = '047'")
-        transaction.set_rollback(True)
+def test_a_ward_with_facilities_cannot_be_deleted() -> None:
+    ward = Ward.objects.filter(constituency=westlands()).first()
+    a_facility(constituency=westlands(), ward=ward)
+    with refused("facility_ward_in_constituency"), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM wards WHERE ward_code = %s", [ward.ward_code])
 
 
 POSITIONS = [

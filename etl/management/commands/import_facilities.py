@@ -12,7 +12,7 @@ from etl.console import print_summary, run_with_exit_code, show_progress, write_
 from etl.pipeline import ImportOptions, import_facilities
 from etl.sources import SOURCES
 from etl.stages.gates import RejectLimit, beyond_gate, exit_code
-from etl.stages.report import to_json
+from etl.stages.report import refusals, to_json
 
 
 class Command(BaseCommand):
@@ -61,6 +61,8 @@ class Command(BaseCommand):
             self.stdout.write(to_json(summary))
         elif code or not options["quiet"]:
             print_summary(summary, self.stdout)
+        for reason in refusals(summary):
+            self.stderr.write(reason)
         if reason := beyond_gate(summary, **gate):
             self.stderr.write(reason)
         if options["report"]:
