@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import batched
+from time import perf_counter
 
+import structlog
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
@@ -21,6 +23,7 @@ from etl.stages.transform import standardise
 from etl.stages.validate import find_schema_errors
 from facilities.models import FacilityContact
 
+log = structlog.get_logger(__name__)
 CHUNK = 500  # records staged at a time
 Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
 
@@ -63,9 +66,17 @@ def stage_source(
     Each new or changed record appends a version; an unchanged one is only marked as seen in this run.
     """
     count = 0
-    for chunk in batched(stream, CHUNK):
+    for number, chunk in enumerate(batched(stream, CHUNK), start=1):
+        started = perf_counter()
         _stage_chunk([_read(file, raw, source) for file, raw in chunk], run, source, reference, fingerprint)
         count += len(chunk)
+        log.info(
+            "batch staged",
+            source=source.name,
+            batch=number,
+            size=len(chunk),
+            seconds=round(perf_counter() - started, 3),
+        )
     return count
 
 
