@@ -1,22 +1,22 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from time import perf_counter
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from core.models import User
 from etl.facility_rows import FacilityWriter, RowIds, existing_state
-from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
+from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.pairs import pair_across_counties, save_pairs
 from etl.sources import SOURCES
 from etl.stages.canonical import from_canonical
-from etl.stages.dedupe import MatchRecord, Pair, Verdict, match_county
+from etl.stages.dedupe import MatchRecord, match_county
 from etl.stages.merge import Contributor, fold
 from etl.stages.names import read_name
 from etl.stages.plan import Action, Change, plan_change
@@ -86,13 +86,15 @@ def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference
         members = _county_members(county_code, pending, settled)
         matchable = [_match_record(member, reference, shared) for member in members]
         clusters, pairs = match_county(matchable)
-        loaded.pairs_to_review += _save_pairs(members, pairs, run)
+        loaded.pairs_to_review += save_pairs(
+            [member.row for member in members], pairs, changed=_changed(members), run=run
+        )
         for indexes in clusters:
             group = tuple(members[index] for index in indexes)
             if any(member.is_pending for member in group):
                 settled.update(member.row.pk for member in group if member.is_pending)
                 yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
-    loaded.pairs_to_review += _pair_across_counties(run)
+    loaded.pairs_to_review += pair_across_counties(run)
 
 
 def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
@@ -160,75 +162,9 @@ def _match_record(member: Member, reference: Reference, shared: frozenset[str]) 
     )
 
 
-def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> int:
-    """Return how many pairs are newly up for review; what a person decided is never overwritten.
-
-    An open pair of a record that changed is closed where the record no longer resembles the other.
-    """
-    changed = [member.row.pk for member in members if member.is_pending and member.row.good_version_id]
-    found = {tuple(sorted((members[pair.first].row.pk, members[pair.second].row.pk))): pair for pair in pairs}
-    if not found and not changed:
-        return 0
-    touching = DuplicatePair.objects.filter(Q(first__in=changed) | Q(second__in=changed) | _any_pair(found))
-    known = {(pair.first_id, pair.second_id): pair for pair in touching}
-    open_pairs = {ids for ids, pair in known.items() if pair.decision == DuplicatePair.Decision.TO_REVIEW}
-    gone = [known[ids].pk for ids in open_pairs - found.keys() if set(ids) & set(changed)]
-    DuplicatePair.objects.filter(pk__in=gone).delete()
-    rows = [
-        _pair_row(ids, pair, run)
-        for ids, pair in found.items()
-        if ids not in known or known[ids].decision != DuplicatePair.Decision.SEPARATE
-    ]
-    DuplicatePair.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["first", "second"],
-        update_fields=["score", "features", "decision", "run"],
-    )
-    return sum(
-        row.decision == DuplicatePair.Decision.TO_REVIEW and (row.first_id, row.second_id) not in open_pairs
-        for row in rows
-    )
-
-
-def _any_pair(ids: Iterable[tuple[int, ...]]) -> Q:
-    firsts, seconds = [pair[0] for pair in ids], [pair[1] for pair in ids]
-    return Q(first__in=firsts, second__in=seconds)
-
-
-def _pair_row(ids: tuple[int, ...], pair: Pair, run: ImportRun) -> DuplicatePair:
-    decision = DuplicatePair.Decision.MERGED if pair.verdict is Verdict.MERGE else DuplicatePair.Decision.TO_REVIEW
-    features = {**pair.features, "reason": pair.reason}
-    first, second = ids
-    return DuplicatePair(
-        first_id=first, second_id=second, score=pair.score, features=features, decision=decision, run=run
-    )
-
-
-def _pair_across_counties(run: ImportRun) -> int:
-    """Return how many pairs are newly up for review because one national facility code stands in two counties."""
-    loaded = SourceRecord.objects.filter(facility__isnull=False).exclude(identifier="")
-    codes = (
-        loaded.values("identifier")
-        .annotate(counties=Count("county_code", distinct=True))
-        .filter(counties__gt=1)
-        .values("identifier")
-    )
-    holders: dict[str, list[SourceRecord]] = defaultdict(list)
-    for row in loaded.filter(identifier__in=codes).order_by("pk"):
-        holders[row.identifier].append(row)
-    rows = [
-        DuplicatePair(
-            first=one, second=other, score=0.0, run=run, decision=DuplicatePair.Decision.TO_REVIEW,
-            features={"reason": "one national facility code in two counties"},
-        )
-        for records in holders.values()
-        for one, other in combinations(records, 2)
-        if one.county_code != other.county_code and one.facility_id != other.facility_id
-    ]  # fmt: skip
-    before = DuplicatePair.objects.count() if rows else 0
-    DuplicatePair.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
-    return DuplicatePair.objects.count() - before if rows else 0
+def _changed(members: Sequence[Member]) -> frozenset[int]:
+    """Return the records that say something else than when they were loaded."""
+    return frozenset(member.row.pk for member in members if member.is_pending and member.row.good_version_id)
 
 
 def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> list[Action]:
