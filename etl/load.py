@@ -1,9 +1,8 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import structlog
@@ -52,9 +51,8 @@ class Group:
 
 @dataclass(slots=True)
 class Loaded:
-    """What pass 2 did: facilities by action, batches and pairs."""
+    """What pass 2 did."""
 
-    actions: dict[Action, int] = field(default_factory=lambda: defaultdict(int))
     batches: int = 0
     pairs_to_review: int = 0
 
@@ -68,10 +66,8 @@ def load_pending(
     for groups in _in_batches(_pending_groups(run, sources, reference, loaded), batch_size):
         started = perf_counter()
         with transaction.atomic():
-            actions = _load_batch(groups, writer)
+            _load_batch(groups, writer)
         loaded.batches += 1
-        for action in actions:
-            loaded.actions[action] += 1
         log.info("batch loaded", batch=loaded.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
     return loaded
 
@@ -167,8 +163,8 @@ def _changed(members: Sequence[Member]) -> frozenset[int]:
     return frozenset(member.row.pk for member in members if member.is_pending and member.row.good_version_id)
 
 
-def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> list[Action]:
-    """Return what was done for each group; facilities, children and ledger rows are written together."""
+def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> None:
+    """Write a batch: facilities, children and ledger rows together."""
     goldens = [fold([member.contributor for member in group.members]) for group in groups]
     existing = _existing_facilities(groups, goldens)
     goldens = [
@@ -188,7 +184,6 @@ def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> list[Action]
     ]
     id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
     _close_versions(groups, changes, id_by_code)
-    return [change.action for change in changes]
 
 
 def _with_free_code(golden: FacilityRecord, existing: Mapping[int | str, Facility]) -> FacilityRecord:

@@ -10,6 +10,7 @@ from etl.stages.records import Layout, RawRecord, StagedFacility
 class Source:
     """One source and how to read it.
 
+    `type` and `key_fields` are the document's words for what the source lists and what a record of it must tell.
     `precedence`: 1 is believed first when two sources disagree. `expected_records` is the document's estimate: a first run
     that reads less than half or more than double of it warns. `schema` names a file in etl/schemas.
     """
