@@ -69,6 +69,7 @@ def load_pending(
             _load_batch(groups, writer)
         loaded.batches += 1
         log.info("batch loaded", batch=loaded.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
+    loaded.pairs_to_review += pair_across_counties(run)
     return loaded
 
 
@@ -90,7 +91,6 @@ def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference
             if any(member.is_pending for member in group):
                 settled.update(member.row.pk for member in group if member.is_pending)
                 yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
-    loaded.pairs_to_review += pair_across_counties(run)
 
 
 def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:

@@ -15,6 +15,7 @@ SUMMARY = {
     "sources": {HOSTILE: {**COUNTS, "error": HOSTILE}},
     "totals": COUNTS,
     "rejects_by_rule": {HOSTILE: 1},
+    "rejects": [{"file": HOSTILE, "pointer": HOSTILE, "rule": HOSTILE, "message": HOSTILE, "hint": HOSTILE}],
     "warnings": [HOSTILE],
     "duplicates": {"merged": 1, "to_review": 2},
     "quality": {"score": None, HOSTILE: 97.5},
@@ -26,7 +27,7 @@ def test_the_page_escapes_every_hostile_text():
     page = to_html(SUMMARY)
     assert "<script" not in page
     assert "<img" not in page
-    assert page.count("&lt;script&gt;") >= 9
+    assert page.count("&lt;script&gt;") >= 13
 
 
 def test_the_page_has_no_outside_asset():
@@ -38,13 +39,14 @@ def test_the_page_has_no_outside_asset():
 
 def test_the_text_is_a_table_with_totals_and_what_needs_a_person():
     lines = to_text({**SUMMARY, "sources": {"regional": COUNTS}, "warnings": ["far off"], "rejects_by_rule": {"name-missing": 1},
-                     "quality": {"score": None, "accuracy": 97.5}}).splitlines()  # fmt: skip
+                     "quality": {"score": None, "accuracy": 97.5}, "findings": [{"message": "a number"}]}).splitlines()  # fmt: skip
     assert lines[0].split() == ["source", *COLUMNS]
     assert lines[1].split() == ["regional", "3", "1", "0", "0", "1", "1", "0"]
     assert lines[2].split() == ["total", "3", "1", "0", "0", "1", "1", "0"]
     assert lines[3:] == [
         "warning: far off",
         "rejected: name-missing 1",
+        "worth a look: a number",
         "duplicates: 1 merged, 2 to review",
         "quality: score not measurable, accuracy 97.5 %",
         "3 records in 1.2 s",
