@@ -39,7 +39,8 @@ def test_the_page_has_no_outside_asset():
 
 def test_the_text_is_a_table_with_totals_and_what_needs_a_person():
     lines = to_text({**SUMMARY, "sources": {"regional": COUNTS}, "warnings": ["far off"], "rejects_by_rule": {"name-missing": 1},
-                     "quality": {"score": None, "accuracy": 97.5}, "findings": [{"message": "a number"}]}).splitlines()  # fmt: skip
+                     "quality": {"score": None, "accuracy": 97.5},
+                     "findings": [{"message": "a number"}]}).splitlines()  # fmt: skip
     assert lines[0].split() == ["source", *COLUMNS]
     assert lines[1].split() == ["regional", "3", "1", "0", "0", "1", "1", "0"]
     assert lines[2].split() == ["total", "3", "1", "0", "0", "1", "1", "0"]
