@@ -9,7 +9,9 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
+from core.crypto import Unreadable
 from core.models import User
+from etl.errors import WrongKeyError
 from etl.facility_rows import FacilityWriter, RowIds, existing_state
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.pairs import pair_across_counties, save_pairs
@@ -129,10 +131,18 @@ def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> 
         [row.latest_version_id if row.is_pending else row.good_version_id for row in rows],
     )
     return [
-        Member(row, from_canonical(versions[version_id].standardised), row.is_pending and row.pk not in settled)
+        Member(row, _opened(row, versions[version_id]), row.is_pending and row.pk not in settled)
         for row in rows
         for version_id in (row.latest_version_id if row.is_pending else row.good_version_id,)
     ]
+
+
+def _opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
+    """Return what a version says; raises WrongKeyError where no key opens it, since folding without it would lose values."""
+    if isinstance(version.standardised, Unreadable):
+        message = f"version {version.pk} of {row} cannot be opened with FIELD_KEYS: add the key it was written with"
+        raise WrongKeyError(message)
+    return from_canonical(version.standardised)
 
 
 def _match_record(member: Member, reference: Reference, shared: frozenset[str]) -> MatchRecord:

@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+from django.db import connection
 from django.test import Client
 
 from core.models import User
+from etl.errors import WrongKeyError
 from etl.models import DuplicatePair, SourceRecordVersion
 from etl.pipeline import ImportOptions, import_facilities
 from facilities.models import ContactType, Facility, FacilityContact
@@ -74,6 +77,19 @@ def test_findings_about_a_confidential_place_show_none_of_its_words(db, tmp_path
     import_facilities(write(tmp_path, shelter, place("Siri House", 2, confidential="hidden", status="Secret Lane 11")))
     assert Facility.objects.filter(is_confidential=True).count() == 2
     assert "Secret" not in json.dumps(list(SourceRecordVersion.objects.values_list("findings", flat=True)))
+
+
+def test_a_version_that_no_key_opens_stops_the_import_in_one_line_and_changes_nothing(db, tmp_path):
+    import_facilities(write(tmp_path, place("Amani Clinic", 1), place("Baraka Dispensary", 2)))
+    damaged = SourceRecordVersion.objects.get(source_record__key="id:2")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE source_record_versions SET standardised = 'gAAAAdamaged' WHERE version_id = %s", [damaged.pk]
+        )
+    changed = write(tmp_path, place("Amani Clinic", 1, level="Level 2"), place("Baraka Dispensary", 2))
+    with pytest.raises(WrongKeyError, match=f"version {damaged.pk} of regional id:2"):
+        import_facilities(changed)
+    assert set(Facility.objects.values_list("level", flat=True)) == {""}
 
 
 def test_a_source_of_which_every_record_is_rejected_does_not_succeed(db, tmp_path):
