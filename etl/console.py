@@ -56,7 +56,7 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
     except KeyboardInterrupt:
         stderr.write("interrupted; import again to go on")
         return INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # the last net: no traceback reaches a user
         log.exception("unexpected error", code="unexpected")
         stderr.write(f"an error that nobody expected ({type(error).__name__}); the log has the details")
         return FAILURE

@@ -231,9 +231,10 @@ def _without_clashing_numbers(
     )
     for golden, facility in zip(goldens, facilities, strict=True):
         number = facility.registration_number if facility else None
-        if (
-            facility and number in wanted and number != golden.registration_number
-        ):  # given up in this batch, wanted by another
+        is_given_up = (
+            number in wanted and number != golden.registration_number
+        )  # here, and another of the batch wants it
+        if facility and is_given_up:
             Facility.objects.filter(pk=facility.pk).update(registration_number=None)
             del owners[number]
     kept = []

@@ -66,7 +66,7 @@ class _DryRunOverError(Exception):
 
 
 def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: None) -> dict[str, Any]:
-    """Return the run's summary (the object of `import_facilities --json`, with `errors` and `warnings`).
+    """Return the run's summary (the object of `import_facilities --json`).
 
     A dry run is the same two passes in one transaction that is rolled back.
     """
@@ -105,7 +105,7 @@ def _run(options: ImportOptions, progress: Progress) -> dict[str, Any]:
             )
         with _step(state, "reconcile", progress):
             summary = _summarise(state, sources, loaded, options, started)
-    except BaseException as error:
+    except BaseException as error:  # whatever ends a run, Ctrl-C included, its row says so; then it goes on up
         if not options.dry_run:  # its row goes with its transaction
             reason = str(error) if isinstance(error, EtlError) else type(error).__name__
             with suppress(DatabaseError, InterfaceError):  # the database may be what went away
@@ -281,11 +281,7 @@ def _summarise(
     seconds = perf_counter() - started
     return {
         "run": state.run.pk,
-        "status": "failed"
-        if not state.read.keys() - state.errors.keys()
-        else "partial"
-        if state.errors
-        else "succeeded",
+        "status": _status_reached(state),
         "dry_run": options.dry_run,
         "sources": {name: row | _error_of(name, state) for name, row in rows.items()},
         "totals": totals,
@@ -300,6 +296,13 @@ def _summarise(
         "warnings": state.warnings,
         "findings": state.run.findings,
     }
+
+
+def _status_reached(state: RunState) -> str:
+    """Return failed where no source loaded, partial where some did, else succeeded."""
+    if not state.read.keys() - state.errors.keys():
+        return ImportRun.Status.FAILED.value
+    return (ImportRun.Status.PARTIAL if state.errors else ImportRun.Status.SUCCEEDED).value
 
 
 def _error_of(source: str, state: RunState) -> dict[str, str]:

@@ -102,6 +102,7 @@ def match_county(records: Sequence[MatchRecord]) -> tuple[list[list[int]], list[
     return clusters.as_lists(), [
         pair
         for pair in for_people
+        # a veto (score 0) inside one facility stays visible: its records no longer agree
         if pair.verdict is Verdict.MERGE or pair.score == 0.0 or not clusters.are_joined(pair.first, pair.second)
     ]
 
