@@ -38,6 +38,7 @@ import psycopg
 from psycopg import errors, sql
 
 VERSION = "16"
+APPLICATION_ROLE = "gvrc_app"  # what the application works as; USER owns everything
 USER = "postgres"
 SOCKET_NAME = ".s.PGSQL.5432"
 SHELTER = Path("/var/lib/gvrc-admin")
@@ -136,6 +137,15 @@ def ensure_database(server: Server, name: str) -> None:
         # The loser of a race sees either error, depending on how close it came.
         with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
             connection.execute(query)
+
+
+def ensure_role(server: Server, name: str) -> None:
+    """Create a role that owns nothing and cannot log in, where it is missing; harmless when two processes do so at once."""
+    with (
+        psycopg.connect(url(server, "postgres"), autocommit=True) as connection,
+        suppress(errors.DuplicateObject, errors.UniqueViolation),
+    ):
+        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
 
 
 def url(server: Server, database: str) -> str:

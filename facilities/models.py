@@ -23,6 +23,9 @@ def new_code() -> str:
 class Lookup(models.Model):
     """A row of a closed list: a stable code, a name for people, and the texts that sources write for it."""
 
+    audit_hides = ()
+    state_key = ("code",)
+
     code = models.CharField(max_length=50, unique=True)
     aliases = ArrayField(models.CharField(max_length=100), default=list, blank=True)
 
@@ -82,6 +85,9 @@ class FacilityType(Lookup):
 
 class Facility(models.Model):
     """A place that helps survivors: the golden record of every source record that stands for it."""
+
+    audit_hides = ()
+    state_key = ("facility_code",)
 
     facility_id = models.BigAutoField(primary_key=True)
     facility_code = models.CharField(max_length=50, unique=True, validators=[RegexValidator(FACILITY_CODE)])
@@ -182,6 +188,9 @@ class Facility(models.Model):
 
 
 class FacilityService(models.Model):
+    audit_hides = ()
+    state_key = ("facility__facility_code", "service_category__code")
+
     service_id = models.BigAutoField(primary_key=True)
     facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="services", db_index=False)
     service_category = models.ForeignKey(ServiceCategory, on_delete=models.PROTECT, related_name="facility_services")
@@ -199,6 +208,9 @@ class FacilityService(models.Model):
 
 class FacilityContact(models.Model):
     """A phone number, hotline or e-mail address. It is sealed; `value_index` finds it and keeps it single."""
+
+    audit_hides = ()
+    state_key = ("facility__facility_code", "contact_type__code", "contact_value")
 
     contact_id = models.BigAutoField(primary_key=True)
     facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="contacts", db_index=False)
@@ -244,6 +256,9 @@ class FacilityCoordinate(models.Model):
         APPROXIMATE = "approximate"
         PLACE_CENTRE = "place-centre"
 
+    audit_hides = ()
+    state_key = ("facility__facility_code",)
+
     coordinate_id = models.BigAutoField(primary_key=True)
     facility = models.OneToOneField(Facility, on_delete=models.CASCADE, related_name="coordinate")
     latitude = models.DecimalField(max_digits=10, decimal_places=8, null=True, blank=True)
@@ -273,7 +288,11 @@ class FacilityCoordinate(models.Model):
 class RetiredCode(models.Model):
     """A facility code that a merge took out of use: it keeps resolving to the facility that stands for it now."""
 
-    retired_code = models.CharField(max_length=50, primary_key=True)
+    audit_hides = ()
+    state_key = ("retired_code",)
+
+    retired_code_id = models.BigAutoField(primary_key=True)
+    retired_code = models.CharField(max_length=50, unique=True)
     facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="retired_codes")
     retired_at = models.DateTimeField(auto_now_add=True)
 

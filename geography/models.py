@@ -4,6 +4,9 @@ from django.db import models
 
 
 class County(models.Model):
+    audit_hides = ()
+    state_key = ("county_code",)
+
     county_id = models.BigAutoField(primary_key=True)
     county_name = models.CharField(max_length=100)
     county_code = models.CharField(max_length=10, unique=True)
@@ -18,6 +21,9 @@ class County(models.Model):
 
 
 class Constituency(models.Model):
+    audit_hides = ()
+    state_key = ("constituency_code",)
+
     constituency_id = models.BigAutoField(primary_key=True)
     constituency_name = models.CharField(max_length=100)
     constituency_code = models.CharField(max_length=10, unique=True)
@@ -38,6 +44,9 @@ class Constituency(models.Model):
 
 
 class Ward(models.Model):
+    audit_hides = ()
+    state_key = ("ward_code",)
+
     ward_id = models.BigAutoField(primary_key=True)
     ward_name = models.CharField(max_length=100)
     ward_code = models.CharField(max_length=10, unique=True)
@@ -71,6 +80,9 @@ class PlaceAlias(models.Model):
         SUB_COUNTY = "sub-county"
         PRE_2012_CONSTITUENCY = "pre-2012-constituency"
         TOWN = "town"
+
+    audit_hides = ()
+    state_key = ("level", "alias", "parent_code", "target_code")
 
     alias_id = models.BigAutoField(primary_key=True)
     level = models.CharField(max_length=20, choices=Level)

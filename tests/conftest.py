@@ -2,21 +2,53 @@
 
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
+from django.db import connection
 
+from core.database_roles import as_owner
 from tests.world import RAW, SOURCE_NAMES, run_import
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Geography and lookups stand in the test database before the first test; each test's own rows are rolled back."""
-    with django_db_blocker.unblock():
+def django_db_modify_db_settings(django_db_modify_db_settings: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database is made, and taken away, by its owner; see django_db_setup for the tests between."""
+    with as_owner():
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Geography and lookups stand in the test database before the first test; each test's own rows are rolled back.
+
+    The code under test works as the application role.
+    """
+    with django_db_blocker.unblock(), as_application():
         call_command("load_geography", stdout=io.StringIO())
+    with as_application():
+        yield
+
+
+@contextmanager
+def as_application() -> Iterator[None]:
+    owner = dict(connection.settings_dict["OPTIONS"])
+    _connect_with(owner | {"assume_role": settings.DATABASE_APPLICATION_ROLE})
+    try:
+        yield
+    finally:
+        _connect_with(owner)
+
+
+def _connect_with(options: dict[str, Any]) -> None:
+    connection.close()
+    connection.close_pool()
+    connection.settings_dict["OPTIONS"] = options
 
 
 @pytest.fixture

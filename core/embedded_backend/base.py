@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psycopg
 from django.db import OperationalError
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.db.backends.postgresql import base, client
+from psycopg import sql
 
-from core.embedded_postgres import EmbeddedPostgresError, Server, bin_dir, ensure_database, ensure_running
+from core.embedded_postgres import EmbeddedPostgresError, Server, bin_dir, ensure_database, ensure_role, ensure_running
 
 
 def embedded_server(settings_dict: dict[str, Any]) -> Server:
@@ -42,15 +44,29 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """A PostgreSQL connection whose server is started when a connection is wanted."""
 
     client_class = DatabaseClient
-    # Databases seen to exist, by server process: a pooled request must not ask again.
+    # Databases and roles seen to exist, by server process: a pooled request must not ask again.
     _present: ClassVar[set[tuple[int, str]]] = set()
 
     def get_connection_params(self) -> dict[str, Any]:
         """Return psycopg's connection parameters; the server runs and the database exists."""
         server = embedded_server(self.settings_dict)
+        self._ensure_role(server)
         self._ensure_database(server)
         parameters: dict[str, Any] = super().get_connection_params()
         return parameters | {"host": str(server.socket_dir), "user": server.user}
+
+    def _configure_role(self, connection: psycopg.Connection[Any]) -> bool:
+        # Django composes this statement on a connection that it takes from the pool, which waits for this very call.
+        role = self.settings_dict["OPTIONS"].get("assume_role")
+        if role:
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+        return bool(role)
+
+    def _ensure_role(self, server: Server) -> None:
+        role = self.settings_dict["OPTIONS"].get("assume_role")
+        if role and (server.pid, role) not in self._present:
+            ensure_role(server, role)
+            self._present.add((server.pid, role))
 
     def _ensure_database(self, server: Server) -> None:
         # None and "postgres" are the maintenance database; test databases are the test runner's to create and destroy.

@@ -6,6 +6,7 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 
+from core.embedded_postgres import APPLICATION_ROLE
 from core.environment import env, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -75,7 +76,8 @@ TEMPLATES = [
 DB_POOL_SIZE: int = env.int("DB_POOL_SIZE", default=10)
 DB_QUERY_TIMEOUT: int = env.int("DB_QUERY_TIMEOUT", default=30)  # seconds
 DB_CONNECT_TIMEOUT: int = env.int("DB_CONNECT_TIMEOUT", default=30)  # seconds
-DATABASE_URL = secret("DATABASE_URL")
+DATABASE_URL = secret("DATABASE_URL")  # the application role
+DATABASE_OWNER_URL = secret("DATABASE_OWNER_URL")  # migrations
 DATABASE_OPTIONS: dict[str, Any] = {
     "pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": DB_CONNECT_TIMEOUT},
     "connect_timeout": DB_CONNECT_TIMEOUT,
@@ -88,7 +90,7 @@ EMBEDDED_DATABASE: dict[str, Any] = {
     "ENGINE": "core.embedded_backend",
     "NAME": "gvrc_admin",
     "EMBEDDED_DATA_DIR": str(VAR_DIR / "postgres"),
-    "OPTIONS": DATABASE_OPTIONS,
+    "OPTIONS": DATABASE_OPTIONS | {"assume_role": APPLICATION_ROLE},
     "CONN_HEALTH_CHECKS": CONN_HEALTH_CHECKS,
 }
 
@@ -102,6 +104,9 @@ def database_from(url: str) -> dict[str, Any]:
 
 
 DATABASES: dict[str, dict[str, Any]] = {"default": database_from(DATABASE_URL) if DATABASE_URL else EMBEDDED_DATABASE}
+DATABASE_OWNER: dict[str, Any] = database_from(DATABASE_OWNER_URL) if DATABASE_OWNER_URL else {}
+# who may change rows, and only read the audit trail: core/database_roles.py
+DATABASE_APPLICATION_ROLE: str = DATABASES["default"].get("USER") or APPLICATION_ROLE
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "core.User"
@@ -125,6 +130,10 @@ RAW_DATA_DIR = BASE_DIR / "data" / "raw"
 FIXTURES_DIR = BASE_DIR / "fixtures"
 REPORTS_DIR = VAR_DIR / "reports"
 ETL_BATCH_SIZE: int = env.int("ETL_BATCH_SIZE", default=50)
+ETL_MAX_RETRIES: int = env.int("ETL_MAX_RETRIES", default=3)  # of a batch, after a transient database error
+ETL_TIMEOUT_SECONDS: int = env.int("ETL_TIMEOUT_SECONDS", default=300)  # for a batch with its retries
+ETL_BREAKER_FAILURES: int = env.int("ETL_BREAKER_FAILURES", default=5)  # in a row, then the run stops
+ETL_BREAKER_SECONDS: int = env.int("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
 ETL_WORKERS: int = env.int("ETL_WORKERS", default=4)
 ETL_MAX_FILE_MB: int = env.int("ETL_MAX_FILE_MB", default=2048)
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)

@@ -1,0 +1,119 @@
+"""The audit trail: triggers in PostgreSQL write it, so that bulk writes, admin edits and raw SQL all appear in it.
+
+A model takes part by declaring `audit_hides`, the columns that its images leave out (mostly none). The application role
+may only read the trail (see database_roles.py). Who changed a row comes from acting(), for the transaction it opens.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.apps import apps
+from django.db import connection, models, transaction
+
+# A row that differs in nothing but these did not change: a save moves them by itself.
+STAMPS = ("updated_at", "updated_by")
+_EVENTS = {
+    "INSERT": "NEW TABLE AS new_rows",
+    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "OLD TABLE AS old_rows",
+}
+# The second UPDATE statement pairs rows whose primary key itself was changed: a join by key would lose them.
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION public.record_audit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+  pk CONSTANT text := TG_ARGV[0];
+  hidden CONSTANT text[] := string_to_array(TG_ARGV[1], ',');
+  stamps CONSTANT text[] := string_to_array(TG_ARGV[2], ',');
+  actor CONSTANT bigint := NULLIF(current_setting('gvrc.user_id', true), '')::bigint;
+  session CONSTANT text := COALESCE(NULLIF(current_setting('gvrc.session_id', true), ''), 'db:' || session_user);
+BEGIN
+  IF TG_TABLE_SCHEMA <> 'public' THEN
+    RAISE EXCEPTION 'the audit trail takes no rows of %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME;
+  END IF;
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO public.audit_trail (table_name, record_id, operation, new_values, changed_by, changed_at, session_id)
+    SELECT TG_TABLE_NAME, (image->>pk)::bigint, TG_OP, image - hidden, actor, clock_timestamp(), session
+    FROM (SELECT to_jsonb(n) AS image FROM new_rows n) AS added;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO public.audit_trail (table_name, record_id, operation, old_values, changed_by, changed_at, session_id)
+    SELECT TG_TABLE_NAME, (image->>pk)::bigint, TG_OP, image - hidden, actor, clock_timestamp(), session
+    FROM (SELECT to_jsonb(o) AS image FROM old_rows o) AS gone;
+  ELSE
+    INSERT INTO public.audit_trail
+      (table_name, record_id, operation, old_values, new_values, changed_by, changed_at, session_id)
+    WITH olds AS (SELECT to_jsonb(o) AS image FROM old_rows o), news AS (SELECT to_jsonb(n) AS image FROM new_rows n),
+    moved_from AS (
+      SELECT image, row_number() OVER (ORDER BY (image->>pk)::bigint) AS place FROM olds
+      WHERE NOT EXISTS (SELECT FROM news WHERE news.image->>pk = olds.image->>pk)
+    ),
+    moved_to AS (
+      SELECT image, row_number() OVER (ORDER BY (image->>pk)::bigint) AS place FROM news
+      WHERE NOT EXISTS (SELECT FROM olds WHERE olds.image->>pk = news.image->>pk)
+    ),
+    pairs AS (
+      SELECT olds.image AS before, news.image AS after FROM olds JOIN news ON news.image->>pk = olds.image->>pk
+      UNION ALL
+      SELECT moved_from.image, moved_to.image FROM moved_from JOIN moved_to USING (place)
+    )
+    SELECT TG_TABLE_NAME, (pairs.after->>pk)::bigint, TG_OP, pairs.before - hidden, pairs.after - hidden,
+      actor, clock_timestamp(), session
+    FROM pairs WHERE pairs.before - hidden - stamps IS DISTINCT FROM pairs.after - hidden - stamps;
+  END IF;
+  RETURN NULL;
+END
+$function$;
+REVOKE ALL ON FUNCTION public.record_audit() FROM PUBLIC;
+"""
+
+
+@contextmanager
+def acting(user_id: int | None, session: str) -> Iterator[None]:
+    """Open a transaction whose changes the audit trail gives to this user and this run, request or command.
+
+    Inside another transaction the context before is put back at the end. `session` has at most 100 characters.
+    """
+    with transaction.atomic():
+        previous = _bind("" if user_id is None else str(user_id), session)
+        yield
+        _bind(*previous)
+
+
+def _bind(user_id: str, session: str) -> tuple[str, str]:
+    """Set the context for the rest of the transaction, never longer: a pooled connection goes to somebody else next."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(current_setting('gvrc.user_id', true), ''),"
+            " coalesce(current_setting('gvrc.session_id', true), '')"
+        )
+        user_before, session_before = cursor.fetchone() or ("", "")
+        cursor.execute(
+            "SELECT set_config('gvrc.user_id', %s, true), set_config('gvrc.session_id', %s, true)", [user_id, session]
+        )
+    return user_before, session_before
+
+
+def audited_models() -> list[type[models.Model]]:
+    """Return the models whose changes are audited, in the order of their tables."""
+    return sorted((m for m in apps.get_models() if hasattr(m, "audit_hides")), key=lambda m: m._meta.db_table)
+
+
+def install_triggers() -> None:
+    """Create the trigger function and three triggers for each audited table anew; only the tables' owner can."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        cursor.execute(_FUNCTION)
+        for model in audited_models():
+            if model._meta.db_table in tables:  # half of the migrations may be undone
+                cursor.execute(_trigger_ddl(model))
+
+
+def _trigger_ddl(model: type[models.Model]) -> str:
+    """Return the DDL of a table's triggers; one trigger cannot serve several events with transition tables."""
+    meta = model._meta
+    arguments = f"'{meta.pk.column}', '{','.join(model.audit_hides)}', '{','.join(STAMPS)}'"  # type: ignore[attr-defined, union-attr] # audited_models() looked
+    return "".join(
+        f'CREATE OR REPLACE TRIGGER audit_{event.lower()} AFTER {event} ON "{meta.db_table}"'
+        f" REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION public.record_audit({arguments});\n"
+        for event, tables in _EVENTS.items()
+    )

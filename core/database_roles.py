@@ -1,0 +1,78 @@
+"""Two database roles: the owner migrates, the application only reads and writes rows, and only reads the audit trail.
+
+DATABASE_URL names the application role, DATABASE_OWNER_URL the owner. The embedded server has both: its superuser is the
+owner, and connections take the role gvrc_app. With DATABASE_URL alone both are one, and the trail is not protected.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection
+
+from core.audit import install_triggers
+
+log = structlog.get_logger(__name__)
+
+_GRANTS = """
+GRANT USAGE ON SCHEMA public TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};
+REVOKE ALL ON audit_trail, django_migrations FROM {role};
+REVOKE ALL ON SEQUENCE audit_trail_audit_id_seq FROM {role};
+GRANT SELECT ON audit_trail, django_migrations TO {role};
+"""
+
+
+@contextmanager
+def as_owner() -> Iterator[None]:
+    """Let the default connection be the owner's until the block ends; not possible inside a transaction."""
+    owner = owner_settings()
+    if owner is None:
+        yield
+        return
+    if connection.in_atomic_block:
+        message = "the database role cannot change inside a transaction"
+        raise RuntimeError(message)
+    current = {name: connection.settings_dict[name] for name in owner}
+    _reconnect(owner)
+    try:
+        yield
+    finally:
+        _reconnect(current)
+
+
+def owner_settings() -> dict[str, Any] | None:
+    """Return the connection settings that the owner has instead of the application role; None where both are one."""
+    if "EMBEDDED_DATA_DIR" in connection.settings_dict:
+        options = connection.settings_dict["OPTIONS"]
+        return {"OPTIONS": options | {"assume_role": None}} if options.get("assume_role") else None
+    owner: dict[str, Any] = settings.DATABASE_OWNER
+    same = all(connection.settings_dict[name] == owner.get(name) for name in ("USER", "HOST", "PORT"))
+    return None if not owner or same else {name: owner[name] for name in ("USER", "PASSWORD", "HOST", "PORT")}
+
+
+def _reconnect(changed: dict[str, Any]) -> None:
+    connection.close()
+    if connection.settings_dict["OPTIONS"].get("pool"):
+        connection.close_pool()  # type: ignore[attr-defined] # of the PostgreSQL backend
+    connection.settings_dict.update(changed)
+
+
+def apply_rules(**_: Any) -> None:
+    """Create the audit triggers and the application role's rights anew; called after every migration, by the owner."""
+    if "audit_trail" not in connection.introspection.table_names():
+        return  # its migration is undone, or not yet applied
+    install_triggers()
+    role = settings.DATABASE_APPLICATION_ROLE
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT session_user")
+        (user,) = cursor.fetchone() or ("",)
+        if role == user:
+            log.warning("one database role for everything", code="roles-not-apart", remedy="set DATABASE_OWNER_URL")
+            return
+        cursor.execute(_GRANTS.format(role=connection.ops.quote_name(role)))
+
+
