@@ -73,24 +73,23 @@ def acting(user_id: int | None, session: str) -> Iterator[None]:
 
     Inside another transaction the context before is put back at the end. `session` has at most 100 characters.
     """
-    with transaction.atomic():
-        previous = _bind("" if user_id is None else str(user_id), session)
+    is_nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        previous = ("", "")
+        if is_nested:
+            cursor.execute(
+                "SELECT coalesce(current_setting('gvrc.user_id', true), ''),"
+                " coalesce(current_setting('gvrc.session_id', true), '')"
+            )
+            previous = cursor.fetchone() or previous
+        cursor.execute(_BIND, ["" if user_id is None else str(user_id), session])
         yield
-        _bind(*previous)
+        if is_nested:
+            cursor.execute(_BIND, previous)
 
 
-def _bind(user_id: str, session: str) -> tuple[str, str]:
-    """Set the context for the rest of the transaction, never longer: a pooled connection goes to somebody else next."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(current_setting('gvrc.user_id', true), ''),"
-            " coalesce(current_setting('gvrc.session_id', true), '')"
-        )
-        user_before, session_before = cursor.fetchone() or ("", "")
-        cursor.execute(
-            "SELECT set_config('gvrc.user_id', %s, true), set_config('gvrc.session_id', %s, true)", [user_id, session]
-        )
-    return user_before, session_before
+# for the rest of the transaction, never longer: a pooled connection goes to somebody else next
+_BIND = "SELECT set_config('gvrc.user_id', %s, true), set_config('gvrc.session_id', %s, true)"
 
 
 def audited_models() -> list[type[models.Model]]:
@@ -111,7 +110,7 @@ def install_triggers() -> None:
 def _trigger_ddl(model: type[models.Model]) -> str:
     """Return the DDL of a table's triggers; one trigger cannot serve several events with transition tables."""
     meta = model._meta
-    arguments = f"'{meta.pk.column}', '{','.join(model.audit_hides)}', '{','.join(STAMPS)}'"  # type: ignore[attr-defined, union-attr] # audited_models() looked
+    arguments = f"'{meta.pk.column}', '{','.join(model.audit_hides)}', '{','.join(STAMPS)}'"  # type: ignore[attr-defined] # audited_models() looked
     return "".join(
         f'CREATE OR REPLACE TRIGGER audit_{event.lower()} AFTER {event} ON "{meta.db_table}"'
         f" REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION public.record_audit({arguments});\n"

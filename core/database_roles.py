@@ -74,5 +74,3 @@ def apply_rules(**_: Any) -> None:
             log.warning("one database role for everything", code="roles-not-apart", remedy="set DATABASE_OWNER_URL")
             return
         cursor.execute(_GRANTS.format(role=connection.ops.quote_name(role)))
-
-

@@ -1,7 +1,9 @@
 """What a person at the terminal sees of a run: progress, the summary table, one clear line for what went wrong."""
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from rich.table import Table
 
 from core.embedded_postgres import EmbeddedPostgresError
 from etl.errors import EtlError
+from etl.resilience import sqlstate_of
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
 log = structlog.get_logger(__name__)
@@ -31,35 +34,66 @@ class Stream(Protocol):
 def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa: PLR0911 - one return for each code
     """Return the exit code of the work; every error ends as one line, its traceback in the log only."""
     try:
-        return work()
+        with _termination_as_interrupt():
+            return work()
     except EtlError as error:
         stderr.write(str(error))
-        return WRONG_USAGE if error.code == "source-unknown" else FAILURE
+        return error.exit_code
     except (EmbeddedPostgresError, ImproperlyConfigured) as error:
         stderr.write(next(iter(str(error).splitlines()), type(error).__name__))
         return FAILURE
     except (OperationalError, InterfaceError) as error:
-        if getattr(error.__cause__, "sqlstate", None) == "57014":
+        if sqlstate_of(error) == "57014":
             stderr.write(
                 "a statement took longer than DB_QUERY_TIMEOUT; raise it, or import with a smaller --batch-size"
             )
             return FAILURE
         log.exception("database lost", code="database-lost")
-        stderr.write(f"the database went away ({_kind_of(error)}); start it and import again")
+        if reason := _WORLD_FAULTS.get(sqlstate_of(error)):
+            stderr.write(reason)
+            return FAILURE
+        stderr.write(f"the database went away ({_kind_of(error)}); start it, then import with --resume")
         return INTERRUPTED
     except DatabaseError as error:
         log.exception("database refused", code="database-refused")
+        if reason := _WORLD_FAULTS.get(sqlstate_of(error)):
+            stderr.write(reason)
+            return FAILURE
         stderr.write(
             f"the database refused the import ({_kind_of(error)}); run `manage.py migrate`, then look into the log"
         )
         return FAILURE
     except KeyboardInterrupt:
-        stderr.write("interrupted; import again to go on")
+        stderr.write("interrupted; what was written is whole; import with --resume to go on")
         return INTERRUPTED
     except Exception as error:  # the last net: no traceback reaches a user
         log.exception("unexpected error", code="unexpected")
         stderr.write(f"an error that nobody expected ({type(error).__name__}); the log has the details")
         return FAILURE
+
+
+_WORLD_FAULTS = {
+    "53100": "the database's disk is full; make room there, then import again",
+    "25006": "the database is read-only; connect to the primary server, or end its maintenance, then import again",
+    "42501": "the database role may not write; run `manage.py migrate` as the owner (DATABASE_OWNER_URL), then import again",
+}
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM (systemd, cron's timeout) end the work as Ctrl-C does: the open batch is rolled back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _kind_of(error: Exception) -> str:

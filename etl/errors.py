@@ -4,10 +4,11 @@
 class EtlError(Exception):
     """A run, or one source of it, cannot go on; the message is one line and says what to do.
 
-    `code` is stable: logs, metrics and the troubleshooting page name it.
+    `code` is stable: logs, metrics and the troubleshooting page name it. `exit_code` is what a command ends with.
     """
 
     code = "etl-error"
+    exit_code = 1
 
 
 class UnsoundFileError(EtlError):
@@ -56,3 +57,52 @@ class UnknownSourceError(EtlError):
     """A source was named that is not in SOURCES."""
 
     code = "source-unknown"
+    exit_code = 2
+
+
+class ShrunkSourceError(EtlError):
+    """A source holds much less than it held in its last good run."""
+
+    code = "source-shrunk"
+
+
+class LockHeldError(EtlError):
+    """Another import is at work."""
+
+    code = "lock-held"
+    exit_code = 3
+
+
+class SupersededError(EtlError):
+    """Another run took over: this one may not write any more."""
+
+    code = "run-superseded"
+    exit_code = 5
+
+
+class DatabaseAwayError(EtlError):
+    """The database failed several times in a row, and the circuit breaker is open."""
+
+    code = "breaker-open"
+    exit_code = 5
+
+
+class UnknownRunError(EtlError):
+    """A run was named that does not exist, or that cannot be undone."""
+
+    code = "run-unknown"
+    exit_code = 2
+
+
+class UnknownRejectError(EtlError):
+    """A reject was named that does not exist or is settled."""
+
+    code = "reject-unknown"
+    exit_code = 2
+
+
+class UnknownFacilityError(EtlError):
+    """A facility code was given that no facility has or had."""
+
+    code = "facility-unknown"
+    exit_code = 2

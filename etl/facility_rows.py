@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from core.crypto import Unreadable
 from core.models import User
-from etl.stages.plan import Action, Change, ContactKey, FacilityState, PlannedPosition
+from etl.stages.plan import PLACE, Action, Change, ContactKey, FacilityState, PlannedPosition
 from etl.stages.records import Accuracy, FacilityRecord
 from facilities.models import (
     ContactType,
@@ -28,6 +28,13 @@ MUTABLE_COLUMNS = (
     "address", "town", "level", "ownership", "opening_hours", "website", "has_gender_desk", "is_confidential", "is_active",
     "updated_by", "updated_at",
 )  # fmt: skip
+
+
+# What the planner calls a column that the model calls otherwise.
+_PLANNED_NAME = {
+    "facility_name": "name", "operational_status": "status",
+    "county": "county_code", "constituency": "constituency_code", "ward": "ward_code",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,12 @@ def existing_state(facility: Facility) -> FacilityState:
     )
 
 
+def pinned_targets(facility: Facility) -> frozenset[str]:
+    """Return what a person pinned on a facility, read with_details(), in the planner's names; a place is pinned whole."""
+    targets = {_PLANNED_NAME.get(pin.target, pin.target) for pin in facility.pins.all()}
+    return frozenset(targets.union(PLACE) if targets & set(PLACE) else targets)
+
+
 def _planned_position(row: FacilityCoordinate) -> PlannedPosition | None:
     accuracy = Accuracy(row.accuracy_level)
     if not row.sealed_position:
@@ -119,6 +132,7 @@ class FacilityWriter:
             for change, facility in zip(changes, facilities, strict=True)
             if change.action is not Action.KEEP  # a change of its children is a change of the facility
         ]
+        rows.sort(key=lambda row: row.facility_code)  # two writers lock in the same order
         Facility.objects.bulk_create(
             rows,
             update_conflicts=True,
@@ -131,6 +145,7 @@ class FacilityWriter:
             for change, golden in zip(changes, goldens, strict=True)
             if change.action is not Action.KEEP
         ]
+        changed.sort(key=lambda both: both[0].facility_code)
         self._write_contacts(changed, id_by_code)
         self._write_services([change for change, _ in changed], id_by_code)
         self._write_positions([change for change, _ in changed if change.position_changed], id_by_code)

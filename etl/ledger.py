@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import batched
 from time import perf_counter
+from typing import Any
 
 import structlog
-from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 
-from core.crypto import blind_index
+from core.crypto import Unreadable, blind_index
+from etl.errors import WrongKeyError
+from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
+from etl.resilience import isolate, refused_by_database
 from etl.sources import Source
 from etl.stages import clean
 from etl.stages.canonical import to_canonical
@@ -52,7 +55,6 @@ class Assessment:
         return any(finding.severity is Severity.REJECT for finding in self.findings)
 
 
-@transaction.atomic
 def stage_source(
     stream: Iterable[tuple[SourceFile, RawRecord]],
     *,
@@ -63,12 +65,44 @@ def stage_source(
 ) -> int:
     """Return how many records of a source were staged: all of them, or none where the stream raises.
 
-    Each new or changed record appends a version; an unchanged one is only marked as seen in this run.
+    Each new or changed record appends a version; an unchanged one is only marked as seen in this run, and one that the
+    ledger knows but the source lists no more as missing.
     """
+    with fenced(run):
+        count = _stage_stream(stream, run, source, reference, fingerprint)
+        _note_missing(run, source)
+        SourceFile.objects.filter(run=run, source=source.name).update(is_staged=True)
+    return count
+
+
+def _note_missing(run: ImportRun, source: Source) -> None:
+    """Mark the records that the source lists no more; what an interrupted run staged of them will not be loaded."""
+    unseen = SourceRecord.objects.filter(source=source.name).exclude(last_seen_run=run)
+    waiting = SourceRecordVersion.objects.filter(source_record__in=unseen, state=State.PENDING)
+    overtaken = list(waiting.values_list("source_record", flat=True))
+    waiting.update(state=State.UNDONE)
+    SourceRecord.objects.filter(pk__in=overtaken).update(latest_version=F("good_version"), outcome=Outcome.UNDONE)
+    unseen.filter(missing_since__isnull=True, latest_version__isnull=False).update(missing_since=run)
+
+
+def _stage_stream(
+    stream: Iterable[tuple[SourceFile, RawRecord]],
+    run: ImportRun,
+    source: Source,
+    reference: Reference,
+    fingerprint: str,
+) -> int:
+    def stage(items: Sequence[ReadRecord]) -> None:
+        _stage_chunk(items, run, source, reference, fingerprint)
+
+    def reject(item: ReadRecord, error: Exception) -> None:
+        finding = replace(refused_by_database(error), pointer=item.raw.pointer)
+        stage([replace(item, raw=replace(item.raw, findings=(*item.raw.findings, finding)))])
+
     count = 0
     for number, chunk in enumerate(batched(stream, CHUNK), start=1):
         started = perf_counter()
-        _stage_chunk([_read(file, raw, source) for file, raw in chunk], run, source, reference, fingerprint)
+        isolate([read_record(file, raw, source) for file, raw in chunk], write=stage, blame=reject)
         count += len(chunk)
         log.info(
             "batch staged",
@@ -84,6 +118,14 @@ def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, 
     """Return the canonical record and every finding: of the file, the raw schema, the transform, the rules, the schema."""
     if raw.findings:
         return Assessment(None, _located(raw.findings, raw))
+    try:
+        return _assess(raw, staged, source=source, key=key, reference=reference)
+    except Exception as error:  # one record that trips a rule must not stop the others
+        log.exception("record unreadable", code="record-unreadable", source=source.name)
+        return Assessment(None, _located([unreadable(error)], raw))
+
+
+def _assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
     broken = find_schema_errors(raw.payload, schema=source.schema, rule="raw-schema", pointer=raw.pointer)
     if broken:
         return Assessment(None, broken)
@@ -98,6 +140,12 @@ def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, 
     return Assessment(transformed.record, _located(findings, raw))
 
 
+def unreadable(error: Exception) -> Finding:
+    """Return the finding about a record that a mapping or a rule failed on."""
+    message = f"cannot be read ({type(error).__name__}); nothing of it was loaded"
+    return Finding("record-unreadable", Severity.REJECT, "record", message, hint="report this; the log has the details")
+
+
 def _without_words(finding: Finding) -> Finding:
     """Return a finding about a confidential place without the words of its record: they may say where it is."""
     message = f"{finding.field} of a confidential place: {finding.rule}; its words are not shown"
@@ -109,8 +157,13 @@ def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]
     return tuple(finding if finding.pointer else replace(finding, pointer=raw.pointer) for finding in findings)
 
 
-def _read(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
-    staged = source.stage(raw)
+def read_record(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
+    """Return a raw record with what it says and who it is."""
+    try:
+        staged = source.stage(raw)
+    except Exception as error:  # as in assess()
+        log.exception("record unreadable", code="record-unreadable", source=source.name)
+        raw, staged = replace(raw, findings=(*raw.findings, unreadable(error))), StagedFacility(name="")
     content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
     return ReadRecord(
         raw, file, staged, natural_key(staged), name_hash(staged), blind_index(content, purpose="record content")
@@ -129,7 +182,8 @@ def _stage_chunk(
     fresh: list[tuple[SourceRecord, ReadRecord]] = []
     for item, record in _matched(read, known, run, source):
         latest = record.latest_version
-        if latest and latest.content_hash == item.content_hash and latest.fingerprint == fingerprint:
+        is_known = latest and latest.content_hash == item.content_hash and latest.fingerprint == fingerprint
+        if latest and is_known and not (record.is_due or record.withdrawn_in_id):
             seen[_outcome_again(latest)].append(record)
         else:
             fresh.append((record, item))
@@ -145,9 +199,8 @@ def _stage_chunk(
 
 def _outcome_again(latest: SourceRecordVersion) -> str:
     """Return the outcome of a record that says what it said before: rejects stay rejects, what was never loaded waits."""
-    return {State.REJECTED: Outcome.REJECTED, State.PENDING: Outcome.PENDING}.get(
-        State(latest.state), Outcome.UNCHANGED
-    )
+    again = {State.REJECTED: Outcome.REJECTED, State.DISCARDED: Outcome.REJECTED, State.PENDING: Outcome.PENDING}
+    return again.get(State(latest.state), Outcome.UNCHANGED)
 
 
 def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list[SourceRecord]]:
@@ -219,17 +272,13 @@ def _append_versions(
         record.name_hash = item.name_hash
         record.last_seen_run = run
         record.missing_since = None
-        record.outcome = Outcome.REJECTED if assessment.is_rejected else Outcome.PENDING
-        if assessment.record and not assessment.is_rejected:
-            record.county_code = assessment.record.county_code
-            record.identifier = assessment.record.identifier[:80]
-            record.contact_indexes = private_contact_indexes(assessment.record)
+        note_assessment(record, assessment)
     new = [record for record, _, _ in assessed if not record.pk]
     old = [record for record, _, _ in assessed if record.pk]
     SourceRecord.objects.bulk_create(new)
     SourceRecord.objects.bulk_update(
         old,
-        ["last_seen_run", "missing_since", "outcome", "county_code", "identifier", "contact_indexes", "name_hash"],
+        ["last_seen_run", "missing_since", *ASSESSED_COLUMNS, "name_hash"],
     )
     SourceRecordVersion.objects.filter(
         pk__in=[r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id],
@@ -247,6 +296,18 @@ def private_contact_indexes(record: FacilityRecord) -> list[str]:
     return sorted({FacilityContact.index_of(value)[:16] for value in values})
 
 
+ASSESSED_COLUMNS = ("outcome", "county_code", "identifier", "contact_indexes")
+
+
+def note_assessment(record: SourceRecord, assessment: Assessment) -> None:
+    """Set the ASSESSED_COLUMNS of a record, unsaved: what becomes of it, and by what matching finds it."""
+    record.outcome = Outcome.REJECTED if assessment.is_rejected else Outcome.PENDING
+    if assessment.record and not assessment.is_rejected:
+        record.county_code = assessment.record.county_code
+        record.identifier = assessment.record.identifier[:80]
+        record.contact_indexes = private_contact_indexes(assessment.record)
+
+
 def _version(
     record: SourceRecord,
     item: ReadRecord,
@@ -255,6 +316,9 @@ def _version(
     fingerprint: str,
 ) -> SourceRecordVersion:
     canonical = to_canonical(assessment.record) if assessment.record else None
+    before = record.latest_version
+    is_again = before is not None and before.content_hash == item.content_hash  # read by other mappings or aliases
+    is_settled = is_again and before is not None and before.state == State.DISCARDED
     return SourceRecordVersion(
         source_record=record,
         run=run,
@@ -262,8 +326,33 @@ def _version(
         pointer=item.raw.pointer[:1000],
         content_hash=item.content_hash,
         fingerprint=fingerprint,
-        raw={"payload": item.raw.payload, "inherited": dict(item.raw.inherited)},
+        raw=to_stored(item.raw),
         standardised=canonical,
         findings=[asdict(finding) for finding in assessment.findings],
-        state=State.REJECTED if assessment.is_rejected else State.PENDING,
+        state=(State.DISCARDED if is_settled else State.REJECTED) if assessment.is_rejected else State.PENDING,
+        attempts=before.attempts + 1 if is_again and before else 1,
+    )
+
+
+def to_stored(raw: RawRecord) -> dict[str, Any]:
+    """Return what the ledger keeps of a raw record; from_stored() makes a record of it again."""
+    stored: dict[str, Any] = {"payload": raw.payload, "inherited": dict(raw.inherited)}
+    return stored | {"findings": [asdict(finding) for finding in raw.findings]} if raw.findings else stored
+
+
+def from_stored(version: SourceRecordVersion) -> RawRecord:
+    """Return the raw record of a version, as its file gave it; raises WrongKeyError where no key opens it."""
+    if isinstance(version.raw, Unreadable):
+        message = f"version {version.pk} cannot be opened with FIELD_KEYS: add the key that it was written with"
+        raise WrongKeyError(message)
+    findings = tuple(
+        Finding(**finding | {"severity": Severity(finding["severity"])}) for finding in version.raw.get("findings", ())
+    )
+    return RawRecord(
+        source=version.source_record.source,
+        file=version.source_file.name,
+        pointer=version.pointer,
+        payload=version.raw["payload"],
+        inherited=version.raw["inherited"],
+        findings=findings,
     )

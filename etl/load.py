@@ -2,26 +2,31 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import count
 from time import perf_counter
+from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q
 
 from core.crypto import Unreadable
-from core.models import User
 from etl.errors import WrongKeyError
-from etl.facility_rows import FacilityWriter, RowIds, existing_state
+from etl.facility_rows import FacilityWriter, RowIds, existing_state, pinned_targets
+from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.pairs import pair_across_counties, save_pairs
+from etl.resilience import Fault, fault_of, isolate, persist, refused_by_database
 from etl.sources import SOURCES
 from etl.stages.canonical import from_canonical
-from etl.stages.dedupe import MatchRecord, match_county
+from etl.stages.dedupe import MatchRecord, Pair, match_county
 from etl.stages.merge import Contributor, fold
 from etl.stages.names import read_name
 from etl.stages.plan import Action, Change, plan_change
-from etl.stages.records import FacilityRecord, Reference, Severity
+from etl.stages.records import FacilityRecord, Finding, Reference, Severity
 from facilities.models import Facility, FacilityContact
 
 log = structlog.get_logger(__name__)
@@ -50,6 +55,22 @@ class Group:
     members: tuple[Member, ...]
     facility_id: int | None
 
+    @property
+    def pending(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if member.is_pending)
+
+    @property
+    def contributors(self) -> list[Contributor]:
+        """What the golden record is folded from: without what was withdrawn, unless nothing else is left."""
+        standing = [m for m in self.members if m.is_pending or not m.row.withdrawn_in_id]
+        return [member.contributor for member in standing or self.members]
+
+    @property
+    def returns(self) -> bool:
+        """Whether every record that stood for the facility had been withdrawn: a pending one brings it back."""
+        stood = [member.row for member in self.members if member.row.facility_id]
+        return bool(stood) and all(row.withdrawn_in_id for row in stood)
+
 
 @dataclass(slots=True)
 class Loaded:
@@ -59,40 +80,119 @@ class Loaded:
     pairs_to_review: int = 0
 
 
-def load_pending(
-    *, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int, user: User
-) -> Loaded:
-    """Return what was done with every pending version of these sources: each now stands for a facility."""
+def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> Loaded:
+    """Return what was done with every pending version of these sources: each stands for a facility, or was refused."""
     loaded = Loaded()
-    writer = FacilityWriter(ids=RowIds.read(), user=user)
+    writer = new_writer(run)
     for groups in _in_batches(_pending_groups(run, sources, reference, loaded), batch_size):
         started = perf_counter()
-        with transaction.atomic():
-            _load_batch(groups, writer)
+        load_batch(groups, writer=writer, run=run)
         loaded.batches += 1
         log.info("batch loaded", batch=loaded.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
-    loaded.pairs_to_review += pair_across_counties(run)
+    loaded.pairs_to_review += persist(partial(_pair_across_counties, run))
     return loaded
+
+
+def new_writer(run: ImportRun) -> FacilityWriter:
+    """Return the writer of a run: its rows carry the user that the run works for."""
+    return FacilityWriter(ids=persist(RowIds.read), user=run.started_by)
+
+
+def load_batch(groups: Sequence[Group], *, writer: FacilityWriter, run: ImportRun, may_halve: bool = True) -> None:
+    """Write the facilities of a batch with their children and ledger rows in one transaction, retried as a whole.
+
+    A record that the database refuses becomes a reject, and the others land. A statement that takes too long is tried
+    once more with half the batch.
+    """
+    try:
+        persist(partial(_write_batch, groups, count(1), writer=writer, run=run))
+    except OperationalError as error:
+        if fault_of(error) is not Fault.TIMEOUT or not may_halve or len(groups) == 1:
+            raise
+        log.warning("batch halved", code="statement-timeout", size=len(groups))
+        middle = len(groups) // 2
+        for half in (groups[:middle], groups[middle:]):
+            load_batch(half, writer=writer, run=run, may_halve=False)
+
+
+def _write_batch(groups: Sequence[Group], attempts: Iterator[int], *, writer: FacilityWriter, run: ImportRun) -> None:
+    try:
+        with fenced(run):
+            waiting = groups if next(attempts) == 1 else _not_yet_loaded(groups)
+            _load_groups(waiting, writer, run)
+    except (DatabaseError, ValueError) as error:
+        if fault_of(error) is not Fault.DATA:
+            raise
+        with fenced(run), connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that the guilty record is caught in its own savepoint
+            isolate(
+                groups,
+                write=lambda part: _load_groups(part, writer, run),
+                blame=lambda group, fault: _reject_guilty(group, fault, writer, run),
+            )
+
+
+def _not_yet_loaded(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that an earlier attempt, whose COMMIT was never answered, did not load after all."""
+    pending = {member.row.pk for group in groups for member in group.members if member.is_pending}
+    versions = SourceRecordVersion.objects.filter(source_record__in=pending, state=State.PENDING)
+    waiting = set(versions.values_list("source_record", flat=True))
+    return [group for group in groups if not group.pending or any(m.row.pk in waiting for m in group.pending)]
+
+
+def _reject_guilty(group: Group, error: Exception, writer: FacilityWriter, run: ImportRun) -> None:
+    """Reject the record of a facility that the database refuses, and load the others; all where no single one is guilty."""
+    for suspect in group.pending if len(group.pending) > 1 else ():
+        rest = replace(group, members=tuple(member for member in group.members if member is not suspect))
+        try:
+            with transaction.atomic():
+                _load_groups([rest], writer, run)
+        except (DatabaseError, ValueError) as other:
+            if fault_of(other) is not Fault.DATA:
+                raise
+        else:
+            _reject([suspect], error)
+            return
+    _reject(group.pending, error)
+
+
+def _reject(members: Sequence[Member], error: Exception) -> None:
+    finding = asdict(refused_by_database(error))
+    records = [member.row.pk for member in members]
+    for version in SourceRecordVersion.objects.filter(source_record__in=records, state=State.PENDING):
+        version.state = State.REJECTED
+        version.findings = [*version.findings, finding | {"pointer": version.pointer}]
+        version.save(update_fields=["state", "findings"])
+    SourceRecord.objects.filter(pk__in=records).update(outcome=Outcome.REJECTED)
 
 
 def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference, loaded: Loaded) -> Iterator[Group]:
     """Yield what there is to load, county by county in the order of their codes: a batch may span counties."""
     pending = Q(latest_version__state=State.PENDING, source__in=sources)
     counties = SourceRecord.objects.filter(pending).order_by("county_code").values_list("county_code", flat=True)
-    shared = shared_contacts()
+    shared = persist(shared_contacts)
     settled: set[int] = set()  # records that a county before this one loaded: their facility reaches into two counties
-    for county_code in list(counties.distinct()):
-        members = _county_members(county_code, pending, settled)
+    codes: list[str] = persist(partial(list, counties.distinct()))
+    for county_code in codes:
+        members = persist(partial(_county_members, county_code, pending, settled))
         matchable = [_match_record(member, reference, shared) for member in members]
         clusters, pairs = match_county(matchable)
-        loaded.pairs_to_review += save_pairs(
-            [member.row for member in members], pairs, changed=_changed(members), run=run
-        )
+        loaded.pairs_to_review += persist(partial(_save_pairs, members, pairs, run))
         for indexes in clusters:
             group = tuple(members[index] for index in indexes)
             if any(member.is_pending for member in group):
                 settled.update(member.row.pk for member in group if member.is_pending)
                 yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
+
+
+def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> int:
+    with fenced(run):
+        return save_pairs([member.row for member in members], pairs, changed=_changed(members), run=run)
+
+
+def _pair_across_counties(run: ImportRun) -> int:
+    with fenced(run):
+        return pair_across_counties(run)
 
 
 def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
@@ -137,6 +237,18 @@ def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> 
     ]
 
 
+def standing_members(facilities: Sequence[int]) -> list[Member]:
+    """Return the records that stand for these facilities and were not withdrawn, each with its last good version."""
+    rows = SourceRecord.objects.filter(
+        facility__in=facilities, good_version__isnull=False, withdrawn_in__isnull=True
+    ).select_related("good_version")
+    members = []
+    for row in rows.order_by("source", "key", "occurrence"):
+        assert row.good_version is not None
+        members.append(Member(row, _opened(row, row.good_version), is_pending=False))
+    return members
+
+
 def _opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
     """Return what a version says; raises WrongKeyError where no key opens it, since folding without it would lose values."""
     if isinstance(version.standardised, Unreadable):
@@ -173,9 +285,9 @@ def _changed(members: Sequence[Member]) -> frozenset[int]:
     return frozenset(member.row.pk for member in members if member.is_pending and member.row.good_version_id)
 
 
-def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> None:
-    """Write a batch: facilities, children and ledger rows together."""
-    goldens = [fold([member.contributor for member in group.members]) for group in groups]
+def _load_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun) -> None:
+    """Write facilities, their children and their ledger rows together."""
+    goldens = [fold(group.contributors) for group in groups]
     existing = _existing_facilities(groups, goldens)
     goldens = [
         golden if group.facility_id else _with_free_code(golden, existing)
@@ -189,11 +301,29 @@ def _load_batch(groups: Sequence[Group], writer: FacilityWriter) -> None:
             code=facility.facility_code if facility else golden.facility_code,
             existing=existing_state(facility) if facility else None,
             index_of=FacilityContact.index_of,
+            pins=pinned_targets(facility) if facility else frozenset(),
+            reactivates=group.returns,
         )
-        for golden, facility in zip(goldens, facilities, strict=True)
+        for group, golden, facility in zip(groups, goldens, facilities, strict=True)
     ]
     id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
-    _close_versions(groups, changes, id_by_code)
+    _note_pins(groups, changes)
+    _close_versions(groups, changes, id_by_code, run)
+
+
+def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:
+    """Say on each pending record that what a person set was kept."""
+    for group, change in zip(groups, changes, strict=True):
+        if change.pins_kept:
+            what = ", ".join(sorted({target.split(":")[0].replace("_", " ") for target in change.pins_kept}))
+            finding = Finding(
+                rule="pin-kept",
+                severity=Severity.WARNING,
+                field=what,
+                message=f"{what}: a person set this on the facility, and it was kept",
+                hint="take the pin off on the facility's page to let the source speak again",
+            )
+            _add_finding([member.row.pk for member in group.pending], asdict(finding))
 
 
 def _with_free_code(golden: FacilityRecord, existing: Mapping[int | str, Facility]) -> FacilityRecord:
@@ -212,7 +342,12 @@ def _existing_facilities(groups: Sequence[Group], goldens: Sequence[FacilityReco
     """Return the facilities of the batch by id and by code."""
     ids = [group.facility_id for group in groups if group.facility_id]
     codes = [golden.facility_code for group, golden in zip(groups, goldens, strict=True) if not group.facility_id]
-    rows = Facility.objects.filter(Q(pk__in=ids) | Q(facility_code__in=codes)).with_details().order_by("pk")
+    rows = (
+        Facility.objects.filter(Q(pk__in=ids) | Q(facility_code__in=codes))
+        .with_details()
+        .prefetch_related("pins")
+        .order_by("pk")
+    )
     found: dict[int | str, Facility] = {}
     for row in rows.select_for_update(of=("self",)):
         found[row.pk] = found[row.facility_code] = row
@@ -259,32 +394,37 @@ def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
         "value": "",
         "hint": "ask both sources which of them holds the number",
     }
-    claiming = [m.row.pk for m in group.members if m.is_pending and m.record.registration_number == number]
-    versions = SourceRecordVersion.objects.filter(source_record__in=claiming, state=State.PENDING)
-    for version in versions:
-        version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), finding]
+    _add_finding([m.row.pk for m in group.pending if m.record.registration_number == number], finding)
+
+
+def _add_finding(records: Sequence[int], finding: Mapping[str, Any]) -> None:
+    for version in SourceRecordVersion.objects.filter(source_record__in=records, state=State.PENDING):
+        version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), dict(finding)]
         version.save(update_fields=["findings"])
 
 
-def _close_versions(groups: Sequence[Group], changes: Sequence[Change], id_by_code: dict[str, int]) -> None:
+def _close_versions(
+    groups: Sequence[Group], changes: Sequence[Change], id_by_code: Mapping[str, int], run: ImportRun
+) -> None:
     """Turn the batch's pending versions loaded and give each record its facility and its outcome in this run."""
     rows: list[SourceRecord] = []
     for group, change in zip(groups, changes, strict=True):
-        for member in group.members:
-            if member.is_pending:
-                member.row.outcome = _outcome(member, group, change)
-                member.row.facility_id = id_by_code[change.facility_code]
-                member.row.good_version_id = member.row.latest_version_id
-                rows.append(member.row)
+        for member in group.pending:
+            row = copy(member.row)  # the batch may be rolled back and written again
+            row.outcome = _outcome(member, group, change)
+            row.facility_id = id_by_code[change.facility_code]
+            row.good_version_id = row.latest_version_id
+            row.withdrawn_in_id, row.is_due = None, False
+            rows.append(row)
     versions = SourceRecordVersion.objects.filter(source_record__in=[row.pk for row in rows])
     versions.filter(state=State.LOADED).update(state=State.SUPERSEDED)
-    versions.filter(state=State.PENDING).update(state=State.LOADED)
+    versions.filter(state=State.PENDING).update(state=State.LOADED, loaded_in=run)
     # an upsert by primary key: bulk_update() would send a CASE for every row and column
     SourceRecord.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["source_record_id"],
-        update_fields=["facility", "good_version", "outcome"],
+        update_fields=["facility", "good_version", "outcome", "withdrawn_in", "is_due"],
     )
 
 

@@ -15,13 +15,21 @@ class ImportRun(models.Model):
         FAILED = "failed"
         INTERRUPTED = "interrupted"
 
+    class Kind(models.TextChoices):
+        IMPORT = "import"
+        REPLAY = "replay"
+        UNDO = "undo"
+
     run_id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=20, choices=Kind, default=Kind.IMPORT)
     status = models.CharField(max_length=20, choices=Status, default=Status.RUNNING)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     started_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
+    attempt = models.PositiveIntegerField(default=1, help_text="2 and more: resumed after an interruption")
+    undone_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undoes")
     options = models.JSONField(default=dict)
     summary = models.JSONField(default=dict, help_text="the object that import_facilities --json prints")
     findings = models.JSONField(default=list, help_text="findings about the data set as a whole")
@@ -51,6 +59,7 @@ class SourceFile(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     records = models.PositiveIntegerField(default=0)
+    is_staged = models.BooleanField(default=False, help_text="every record of it stands in the ledger")
     profile = models.JSONField(default=list, help_text="inferred schema: path, records, types, nulls")
 
     class Meta:
@@ -75,6 +84,7 @@ class SourceRecord(models.Model):
         UNCHANGED = "unchanged"
         MERGED = "merged"
         REJECTED = "rejected"
+        UNDONE = "undone"
 
     source_record_id = models.BigAutoField(primary_key=True)
     source = models.CharField(max_length=50)
@@ -108,6 +118,15 @@ class SourceRecord(models.Model):
     last_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
     outcome = models.CharField(max_length=20, choices=Outcome, help_text="in the run that saw it last")
     missing_since = models.ForeignKey(ImportRun, on_delete=models.PROTECT, null=True, related_name="+")
+    is_due = models.BooleanField(default=False, help_text="its facility is folded anew by the next import that sees it")
+    withdrawn_in = models.ForeignKey(
+        ImportRun,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="the run with --deactivate-missing since which it stands for its facility no more",
+    )
 
     class Meta:
         db_table = "source_records"
@@ -132,6 +151,8 @@ class SourceRecordVersion(models.Model):
         LOADED = "loaded"
         REJECTED = "rejected"
         SUPERSEDED = "superseded"
+        DISCARDED = "discarded"  # a reject that a person settled by hand
+        UNDONE = "undone"
 
     version_id = models.BigAutoField(primary_key=True)
     source_record = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="versions")
@@ -144,6 +165,8 @@ class SourceRecordVersion(models.Model):
     standardised = EncryptedJSONField(null=True)
     findings = models.JSONField(default=list)
     state = models.CharField(max_length=20, choices=State)
+    loaded_in = models.ForeignKey(ImportRun, on_delete=models.PROTECT, null=True, related_name="+")
+    attempts = models.PositiveIntegerField(default=1, help_text="how often it was read: imports and replays")
 
     class Meta:
         db_table = "source_record_versions"
@@ -164,6 +187,8 @@ class DuplicatePair(models.Model):
         TO_REVIEW = "to_review"
         MERGED = "merged"
         SEPARATE = "separate"
+
+    audit_hides = ()
 
     pair_id = models.BigAutoField(primary_key=True)
     first = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="+")

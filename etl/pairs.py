@@ -31,6 +31,7 @@ def save_pairs(
         for ids, pair in found.items()
         if ids not in known or known[ids].decision != DuplicatePair.Decision.SEPARATE
     ]
+    pair_rows = [row for row in pair_rows if not _says_the_same(known.get((row.first_id, row.second_id)), row)]
     DuplicatePair.objects.bulk_create(
         pair_rows,
         update_conflicts=True,
@@ -41,6 +42,10 @@ def save_pairs(
         row.decision == DuplicatePair.Decision.TO_REVIEW and (row.first_id, row.second_id) not in open_pairs
         for row in pair_rows
     )
+
+
+def _says_the_same(known: DuplicatePair | None, row: DuplicatePair) -> bool:
+    return known is not None and all(getattr(known, n) == getattr(row, n) for n in ("score", "features", "decision"))
 
 
 def _any_pair(ids: Iterable[tuple[int, ...]]) -> Q:

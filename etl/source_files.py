@@ -75,7 +75,13 @@ def _run(jobs: Sequence[tuple[str, Path, int, bool]], workers: int) -> list[Insp
         return [_inspect(job) for job in jobs]
     # spawned, not forked: a child must not inherit the database connections
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        return list(executor.map(_inspect, jobs))
+        try:
+            return list(executor.map(_inspect, jobs))
+        except BaseException:  # Ctrl-C must not wait for the other files
+            executor.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
 
 
 def _inspect(job: tuple[str, Path, int, bool]) -> Inspection:

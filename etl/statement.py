@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db.models import Count, Q
 
@@ -44,6 +45,22 @@ def find_rejects(run: ImportRun) -> list[dict[str, str]]:
         first = next(finding for finding in findings if finding["severity"] == "reject")
         found.append({"file": name, "pointer": pointer, **{part: first[part] for part in ("rule", "message", "hint")}})
     return found
+
+
+def find_missing(sources: Sequence[str], most: int) -> list[dict[str, Any]]:
+    """Return records that these sources listed once and list no more: source, last file and pointer, facility code."""
+    gone = SourceRecord.objects.filter(source__in=sources, missing_since__isnull=False, latest_version__isnull=False)
+    rows = gone.order_by("source", "key", "occurrence").values_list(
+        "source",
+        "latest_version__source_file__name",
+        "latest_version__pointer",
+        "facility__facility_code",
+        "missing_since",
+    )
+    return [
+        {"source": source, "file": name, "pointer": pointer, "facility_code": code or "", "since_run": run}
+        for source, name, pointer, code, run in rows[:most]
+    ]
 
 
 def find_dataset_findings() -> list[dict[str, str]]:

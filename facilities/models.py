@@ -301,3 +301,27 @@ class RetiredCode(models.Model):
 
     def __str__(self) -> str:
         return self.retired_code
+
+
+class Pin(models.Model):
+    """What a person set on a facility: imports keep it, whatever their sources say.
+
+    `target` is a column ("facility_name"), "position", or a child: "contact:<type>:<blind index>", "service:<code>".
+    A child that a person took away is pinned, too: it stays away.
+    """
+
+    audit_hides = ()
+
+    pin_id = models.BigAutoField(primary_key=True)
+    facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="pins", db_index=False)
+    target = models.CharField(max_length=150)
+    pinned_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", null=True)
+    pinned_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "pins"
+        ordering = ["target"]
+        constraints = [models.UniqueConstraint(fields=["facility", "target"], name="pin_once")]
+
+    def __str__(self) -> str:
+        return self.target.split(":")[0].replace("_", " ")

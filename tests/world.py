@@ -86,6 +86,12 @@ def row_versions() -> dict[str, list[tuple[Any, ...]]]:
         return {table: _rows(cursor, f"SELECT ctid::text, xmin::text FROM {table} ORDER BY ctid") for table in tables}
 
 
+REGISTRY_TABLES = (
+    "duplicate_pairs", "source_record_versions", "source_records", "source_files", "import_runs", "retired_codes", "pins",
+    "facility_services", "facility_contacts", "facility_coordinates", "facilities",
+)  # fmt: skip
+
+
 def row_counts() -> dict[str, int]:
     """Return how many rows every table of the database has."""
     with connection.cursor() as cursor:

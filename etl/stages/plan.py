@@ -1,7 +1,8 @@
 """What a golden record changes in the rows that stand: create, update or leave, field by field, old -> new."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -56,7 +57,10 @@ class FacilityState:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to write for one facility. `fields`: name -> (old, new). Children: what to set and what to take away."""
+    """What to write for one facility. `fields`: name -> (old, new). Children: what to set and what to take away.
+
+    `pins_kept` are the pins whose sources say something else.
+    """
 
     facility_code: str
     action: Action
@@ -67,6 +71,7 @@ class Change:
     services_to_add: frozenset[str]
     services_to_remove: frozenset[str]
     position_changed: bool
+    pins_kept: frozenset[str]
 
 
 def plan_change(
@@ -75,17 +80,21 @@ def plan_change(
     code: str,
     existing: FacilityState | None,
     index_of: Callable[[str], str],
+    pins: AbstractSet[str] = frozenset(),
+    reactivates: bool = False,
 ) -> Change:
     """Return the change that makes the rows say what the golden record says.
 
-    is_confidential is never lowered, and a facility that a person took out of service stays out.
+    `pins` are what a person set (see facilities.models.Pin): it stays as it is. is_confidential is never lowered, and a
+    facility out of service stays out, unless it `reactivates` because a source lists it again.
     """
-    target = target_state(golden, existing=existing, index_of=index_of)
+    wanted = target_state(golden, existing=existing, index_of=index_of, reactivates=reactivates)
+    target = _with_pins(wanted, existing, pins) if existing else wanted
     if existing is None:
         fields: dict[str, tuple[object, object]] = {name: (None, value) for name, value in target.fields.items()}
         return Change(
             code, Action.CREATE, target, fields, target.contacts, frozenset(), target.services, frozenset(),
-            position_changed=target.position is not None,
+            position_changed=target.position is not None, pins_kept=frozenset(),
         )  # fmt: skip
     fields = {
         name: (existing.fields[name], value)
@@ -100,7 +109,7 @@ def plan_change(
     action = Action.UPDATE if fields or any(children_change) else Action.KEEP
     return Change(
         code, action, target, fields, contacts_to_set, contacts_to_remove, services_to_add, services_to_remove,
-        position_changed,
+        position_changed, _kept(wanted, target, pins),
     )  # fmt: skip
 
 
@@ -109,11 +118,15 @@ def target_state(
     *,
     existing: FacilityState | None,
     index_of: Callable[[str], str],
+    reactivates: bool = False,
 ) -> FacilityState:
     """Return the rows that a golden record asks for; the first contact of each type is the primary one."""
     is_confidential = golden.is_confidential or bool(existing and existing.fields["is_confidential"])
     fields = {name: getattr(golden, name) for name in FIELDS}
-    fields |= {"is_confidential": is_confidential, "is_active": existing is None or existing.fields["is_active"]}
+    fields |= {
+        "is_confidential": is_confidential,
+        "is_active": existing is None or reactivates or existing.fields["is_active"],
+    }
     primary_types: set[str] = set()
     contacts: dict[ContactKey, bool] = {}
     for contact in golden.contacts:
@@ -122,3 +135,56 @@ def target_state(
     found = golden.position
     position = PlannedPosition(found.latitude, found.longitude, found.accuracy, is_confidential) if found else None
     return FacilityState(fields=fields, contacts=contacts, services=frozenset(golden.services), position=position)
+
+
+PLACE = (
+    "county_code",
+    "constituency_code",
+    "ward_code",
+)  # pinned together: one of them makes no sense without the others
+
+
+def contact_pin(type_code: str, index: str) -> str:
+    """Return the pin's target of a contact."""
+    return f"contact:{type_code}:{index}"
+
+
+def service_pin(code: str) -> str:
+    """Return the pin's target of a service."""
+    return f"service:{code}"
+
+
+def _with_pins(wanted: FacilityState, existing: FacilityState, pins: AbstractSet[str]) -> FacilityState:
+    """Return the wanted rows, with what is pinned as it stands: values, children that are there, children that are not."""
+    if not pins:
+        return wanted
+    every_contact = wanted.contacts.keys() | existing.contacts.keys()
+    pinned_contacts = {key for key in every_contact if contact_pin(key.type, key.index) in pins}
+    kept = {key: primary for key, primary in existing.contacts.items() if key in pinned_contacts}
+    taken = {key.type for key, primary in kept.items() if primary}  # one primary contact of each type
+    free = [key for key in wanted.contacts if key not in pinned_contacts]
+    first: dict[str, ContactKey] = {}
+    for key in free:
+        first.setdefault(key.type, key)
+    contacts = {key: key.type not in taken and first[key.type] == key for key in free} | kept
+    position = wanted.position
+    if "position" in pins:  # pinned where it is; a place that became confidential hides it all the same
+        is_sealed = bool(wanted.fields["is_confidential"])
+        position = existing.position and replace(existing.position, is_sealed=is_sealed)
+    pinned_services = {code for code in wanted.services | existing.services if service_pin(code) in pins}
+    return replace(
+        wanted,
+        fields={name: existing.fields[name] if name in pins else value for name, value in wanted.fields.items()},
+        contacts=contacts,
+        services=(wanted.services - pinned_services) | (existing.services & pinned_services),
+        position=position,
+    )
+
+
+def _kept(wanted: FacilityState, target: FacilityState, pins: AbstractSet[str]) -> frozenset[str]:
+    """Return the pins that held a source's word off."""
+    differing = {name for name, value in wanted.fields.items() if target.fields[name] != value}
+    differing |= {contact_pin(key.type, key.index) for key in wanted.contacts.keys() ^ target.contacts.keys()}
+    differing |= {service_pin(code) for code in wanted.services ^ target.services}
+    differing |= {"position"} if wanted.position != target.position else set()
+    return frozenset(differing & pins)

@@ -38,7 +38,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fail-on", choices=["never", "rejects", "quality"], default="never", help="exit 4 on these"
         )
-        parser.add_argument("--allow-shrink", action="store_true", help="accept a source that holds no record")
+        parser.add_argument(
+            "--allow-shrink", action="store_true", help="accept a source that holds no record, or much less than before"
+        )
+        parser.add_argument(
+            "--deactivate-missing",
+            action="store_true",
+            help="take facilities out of service that no source lists any more",
+        )
+        parser.add_argument("--resume", action="store_true", help="go on with the last import if it was interrupted")
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
 
     def handle(self, **options: Any) -> None:
@@ -52,6 +60,8 @@ class Command(BaseCommand):
             batch_size=options["batch_size"],
             workers=options["workers"],
             allow_shrink=options["allow_shrink"],
+            deactivate_missing=options["deactivate_missing"],
+            resume=options["resume"],
         )
         with show_progress(quiet=options["quiet"]) as progress:
             summary = import_facilities(wanted, progress=progress)

@@ -1,0 +1,74 @@
+"""A run's row: opened, taken up again after an interruption, and closed with what became of it."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.utils import timezone
+
+from core.models import User
+from etl.errors import EtlError
+from etl.models import ImportRun
+from etl.resilience import persist
+
+INTERRUPTED_EXIT = 5
+
+
+def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) -> ImportRun:
+    """Return a new run; its row says who works where, for the one who finds the lock held."""
+    run = ImportRun(
+        kind=kind,
+        started_at=timezone.now(),
+        started_by=user,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        options=dict(options),
+    )
+    persist(run.save)
+    return run
+
+
+def resume_run(*, options: Mapping[str, Any]) -> ImportRun | None:
+    """Return the last run, running again, if it is an import that was interrupted while it did just this; else None."""
+    run = ImportRun.objects.first()  # the newest
+    is_resumable = run and run.kind == ImportRun.Kind.IMPORT and run.status == ImportRun.Status.INTERRUPTED
+    if run is None or not is_resumable or run.options != dict(options):
+        return None
+    run.status, run.error, run.finished_at = ImportRun.Status.RUNNING, "", None
+    run.attempt += 1  # what the interrupted attempt left running may not write any more
+    run.host, run.pid = socket.gethostname(), os.getpid()
+    persist(run.save)
+    return run
+
+
+@contextmanager
+def running(run: ImportRun) -> Iterator[None]:
+    """Bind the run to the log, and write down what ended it if something does; close_run() is for the good end."""
+    structlog.contextvars.bind_contextvars(run=run.pk)
+    try:
+        yield
+    except BaseException as error:  # whatever ends a run, Ctrl-C included, its row says so; then it goes on up
+        reason = str(error) if isinstance(error, EtlError) else type(error).__name__
+        with suppress(DatabaseError, InterfaceError):  # the database may be what went away
+            close_run(run, status=_status_of(error), error=reason)
+        raise
+    finally:
+        structlog.contextvars.unbind_contextvars("run")
+
+
+def _status_of(error: BaseException) -> ImportRun.Status:
+    is_away = isinstance(error, OperationalError | InterfaceError) or not isinstance(error, Exception)
+    is_resumable = isinstance(error, EtlError) and error.exit_code == INTERRUPTED_EXIT
+    return ImportRun.Status.INTERRUPTED if is_away or is_resumable else ImportRun.Status.FAILED
+
+
+def close_run(run: ImportRun, *, status: str, error: str = "", summary: Mapping[str, Any] | None = None) -> None:
+    """Write a run's end into its row, unless another run took over and did."""
+    run.status, run.error, run.finished_at, run.summary = status, error, timezone.now(), dict(summary or {})
+    values = {name: getattr(run, name) for name in ("status", "error", "finished_at", "summary", "findings")}
+    mine = ImportRun.objects.filter(pk=run.pk, attempt=run.attempt, status=ImportRun.Status.RUNNING)
+    mine.update(**values)

@@ -1,0 +1,124 @@
+"""The first reading of a run: which sources have sound files, and which are refused, with the reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db.models import Sum
+
+from etl.errors import ChangedFileError, EmptySourceError, EtlError, ShrunkSourceError
+from etl.models import ImportRun, SourceFile, SourceRecord
+from etl.resilience import persist
+from etl.source_files import Inspection, find_files, inspect_files
+from etl.sources import SOURCES, Source
+from etl.stages.records import SoundFile
+from etl.summary import RunState
+
+log = structlog.get_logger(__name__)
+LARGEST_LOSS = 0.2  # of a source's records since its last good run: more is refused as a broken delivery
+SoundFiles = list[tuple[SourceFile, SoundFile]]
+
+
+def find_sound_sources(
+    sources: Sequence[Source], *, data_dir: Path, workers: int, allow_shrink: bool, state: RunState
+) -> dict[str, SoundFiles]:
+    """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state."""
+    paths: dict[str, tuple[Path, ...]] = {}
+    for source in sources:
+        try:
+            paths[source.name] = find_files(source.name, data_dir)
+        except EtlError as error:
+            state.refuse(source.name, error)
+    inspections = inspect_files(
+        paths,
+        max_bytes=settings.ETL_MAX_FILE_MB * 1024 * 1024,
+        profiling=settings.ETL_DATA_PROFILING,
+        workers=workers,
+    )
+    sound = {}
+    for name, files in inspections.items():
+        try:
+            rows = persist(partial(_file_rows, name, files, state.run))
+            _refuse_unsound(SOURCES[name], files, allow_shrink=allow_shrink)
+        except EtlError as error:
+            state.refuse(name, error)
+        else:
+            sound[name] = [(row, file.sound) for row, file in zip(rows, files, strict=True) if file.sound]
+            state.sha256[name] = ",".join(file.sound.sha256 for file in files if file.sound)
+            _warn_of_count(SOURCES[name], files, state)
+    return sound
+
+
+def _file_rows(source: str, inspections: Sequence[Inspection], run: ImportRun) -> list[SourceFile]:
+    """Return the rows of a source's files; raises ChangedFileError where an interrupted run had staged other bytes."""
+    known = {row.name: row for row in SourceFile.objects.filter(run=run, source=source)}
+    staged = {row.name: row.sha256 for row in known.values() if row.is_staged}
+    found = {_name_of(file.path): file.sound.sha256 if file.sound else "" for file in inspections}
+    if staged and staged != found:
+        message = f"{source}: its files changed since run {run.pk} was interrupted; import again without --resume"
+        raise ChangedFileError(message)
+    return [_file_row(source, file, known.get(_name_of(file.path)) or SourceFile(run=run)) for file in inspections]
+
+
+def _name_of(path: Path) -> str:
+    return path.name.encode("utf-8", "backslashreplace").decode()
+
+
+def _file_row(source: str, inspection: Inspection, row: SourceFile) -> SourceFile:
+    sound = inspection.sound
+    row.source, row.name = source, _name_of(inspection.path)
+    row.status = SourceFile.Status.SOUND if sound else SourceFile.Status.REFUSED
+    row.error = str(inspection.error or "")
+    row.sha256, row.size_bytes, row.records = (sound.sha256, sound.size_bytes, sound.records) if sound else ("", 0, 0)
+    row.profile = [asdict(path) for path in sound.profile] if sound else []
+    row.save()
+    return row
+
+
+def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink: bool) -> None:
+    """Raise the first file's error, or an error where a source holds nothing or much less than before."""
+    for inspection in files:
+        if inspection.error:
+            raise inspection.error
+    records = _count_records(files)
+    if allow_shrink:
+        return
+    if not records and not source.may_be_empty:
+        message = f"{files[0].path.name}: holds no record; if that is right, import it with --allow-shrink"
+        raise EmptySourceError(message)
+    run, before = _last_good_count(source.name)
+    if records < before * (1 - LARGEST_LOSS):
+        loss = 100 * (before - records) / before
+        message = (
+            f"{source.name}: holds {records} records, {before} in run {run}: {loss:.0f} % fewer; "
+            "if that is right, import it with --allow-shrink"
+        )
+        raise ShrunkSourceError(message)
+
+
+def _count_records(files: Sequence[Inspection]) -> int:
+    return sum(inspection.sound.records for inspection in files if inspection.sound)
+
+
+def _last_good_count(source: str) -> tuple[int, int]:
+    """Return the last run that read the whole source and was not undone, and how many records it read; (0, 0) without."""
+    staged = SourceFile.objects.filter(source=source, is_staged=True, run__undone_by__isnull=True)
+    counts = staged.values("run").annotate(read=Sum("records")).order_by("-run").values_list("run", "read")
+    return persist(counts.first) or (0, 0)
+
+
+def _warn_of_count(source: Source, files: Sequence[Inspection], state: RunState) -> None:
+    """Warn where a first run reads less than half or more than double of what the document expects of a source."""
+    records, expected = _count_records(files), source.expected_records
+    is_known = persist(SourceRecord.objects.filter(source=source.name).exists)
+    if not is_known and expected and not expected / 2 <= records <= expected * 2:
+        state.warnings.append(f"{source.name}: {records} records where about {expected} were expected")
+        log.warning("record count unexpected", source=source.name, records=records, expected=expected)
+
+
+def unstaged(sound: Mapping[str, SoundFiles]) -> dict[str, SoundFiles]:
+    """Return the sources that an interrupted attempt of the run has not staged yet."""
+    return {name: files for name, files in sound.items() if not all(row.is_staged for row, _ in files)}

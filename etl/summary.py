@@ -1,0 +1,120 @@
+"""What a run has learned, and the summary that it ends with: the object of `import_facilities --json`."""
+
+import resource
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from etl.errors import EtlError
+from etl.load import Loaded
+from etl.models import ImportRun
+from etl.statement import (
+    OUTCOMES,
+    find_dataset_findings,
+    find_missing,
+    find_rejects,
+    measure_quality,
+    outcomes_by_source,
+)
+
+log = structlog.get_logger(__name__)
+FEWEST_FOR_FAILURE = 10  # records, all rejected, that make their source a failed one
+MOST_LISTED = 200  # rejects and missing records in a summary; all are counted
+Progress = Callable[[str], None]  # told the name of each step as it begins
+
+
+@dataclass(slots=True)
+class RunState:
+    """What a run has learned so far; `read` counts the records of each source that pass 1 staged."""
+
+    run: ImportRun
+    started: float = field(default_factory=perf_counter)
+    read: dict[str, int] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    deactivated: int = 0
+
+    def refuse(self, source: str, error: EtlError) -> None:
+        """Keep why nothing of a source is loaded."""
+        self.errors[source] = str(error)
+        log.error("source refused", source=source, code=error.code, reason=str(error))
+
+    @contextmanager
+    def step(self, name: str, progress: Progress) -> Iterator[None]:
+        """Time one step of the run, and log it."""
+        progress(name)
+        started = perf_counter()
+        yield
+        self.seconds[name] = round(perf_counter() - started, 3)
+        log.info("step done", step=name, seconds=self.seconds[name])
+
+
+def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_run: bool = False) -> dict[str, Any]:
+    """Return the run's statement, computed from the database; raises UnbalancedBooksError where the books do not balance."""
+    books = outcomes_by_source(state.run, state.read)
+    rows = {
+        name: books.get(name, dict.fromkeys(("read", *OUTCOMES, "missing"), 0)) | {"sha256": state.sha256.get(name)}
+        for name in sources
+    }
+    for name, row in books.items():
+        _complain_of_nothing(name, row, state)
+    totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
+    if settings.ETL_ANOMALY_DETECTION and loaded.batches:
+        state.run.findings = find_dataset_findings()
+    rejects = find_rejects(state.run)
+    seconds = perf_counter() - state.started
+    return {
+        "run": state.run.pk,
+        "status": _status_reached(state),
+        "dry_run": dry_run,
+        "sources": {name: row | _error_of(name, state) for name, row in rows.items()},
+        "totals": totals,
+        "rejects_by_rule": dict(Counter(reject["rule"] for reject in rejects).most_common()),
+        "rejects": rejects[:MOST_LISTED],
+        "missing": find_missing(list(state.read), MOST_LISTED),
+        "deactivated": state.deactivated,
+        "duplicates": {"merged": totals["merged"], "to_review": loaded.pairs_to_review},
+        "quality": measure_quality(state.run, sources=sources, read=state.read),
+        "seconds": round(seconds, 3),
+        "seconds_by_step": state.seconds,
+        "records_per_second": round(totals["read"] / seconds, 1),
+        "peak_rss_mb": _peak_rss_mb(),
+        "warnings": state.warnings,
+        "findings": state.run.findings,
+    }
+
+
+def _status_reached(state: RunState) -> str:
+    """Return failed where no source loaded, partial where some did, else succeeded."""
+    if not state.read.keys() - state.errors.keys():
+        return ImportRun.Status.FAILED.value
+    return (ImportRun.Status.PARTIAL if state.errors else ImportRun.Status.SUCCEEDED).value
+
+
+def _error_of(source: str, state: RunState) -> dict[str, str]:
+    return {"error": state.errors[source]} if source in state.errors else {}
+
+
+def _complain_of_nothing(source: str, row: Mapping[str, int], state: RunState) -> None:
+    """Say so where every record of a source was rejected; of a list of some length that is a failure of the source."""
+    if row["read"] and row["rejected"] == row["read"]:
+        message = f"{source}: all of its {row['read']} records were rejected, nothing was loaded; see the rejects"
+        if row["read"] >= FEWEST_FOR_FAILURE:
+            state.errors[source] = message
+        else:
+            state.warnings.append(message)
+
+
+def _peak_rss_mb() -> float:
+    """Return the most memory that this process has held, in MB (Linux counts in kB, macOS in bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
