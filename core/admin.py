@@ -7,7 +7,8 @@ from django.contrib.auth.models import Group
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from core.models import User
+from core.admin_pages import ReadOnlyAdmin
+from core.models import AuditEntry, User
 
 admin.site.unregister(Group)
 
@@ -22,3 +23,18 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg] # stubs 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
     pass
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who changed which row when; what was changed stands in the facility's history, as far as it may be shown."""
+
+    list_display = ["changed_at", "operation", "table_name", "record_id", "changed_by", "session_id"]
+    list_filter = ["operation", "table_name"]
+    list_filter_sheet = False
+    list_select_related = ["changed_by"]
+    search_fields = ["=session_id", "=record_id"]
+    search_help_text = "A session (run:12) or the number of a row"
+    show_full_result_count = False
+    fields = list_display
+    readonly_fields = fields

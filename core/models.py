@@ -6,7 +6,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Now
 
 # the facility that a row of any table is or belongs to; facilities and their children name it alike
-_FACILITY_ID = KeyTextTransform("facility_id", Coalesce("new_values", "old_values"))
+FACILITY_ID = KeyTextTransform("facility_id", Coalesce("new_values", "old_values"))
 IMPORT_USER = "import"  # the system user that imports run as
 
 
@@ -64,7 +64,7 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["table_name", "record_id"], name="idx_audit_record"),
             models.Index(fields=["session_id"], name="idx_audit_session"),
-            models.Index(_FACILITY_ID, name="idx_audit_facility"),
+            models.Index(FACILITY_ID, name="idx_audit_facility"),
         ]
 
     def __str__(self) -> str:

@@ -77,7 +77,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
 
     @display(description="By source")
     def statement(self, run: ImportRun) -> SafeString | str:
-        if not run.summary:
+        if "sources" not in run.summary:
             return "nothing was read"
         head = format_html_join(
             "", '<th class="px-3 py-1 text-right">{}</th>', ((name,) for name in ("source", *COLUMNS))

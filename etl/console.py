@@ -4,7 +4,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from core.embedded_postgres import EmbeddedPostgresError
 from etl.errors import EtlError
+from etl.rejects import find_waiting
 from etl.resilience import sqlstate_of
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
@@ -138,10 +139,47 @@ def last_line(summary: Mapping[str, Any]) -> str:
     """Return the line that names the run and the next useful command."""
     if summary["dry_run"]:
         return f"Dry run {summary['status']}; nothing was written. Next: {MANAGE} import_facilities"
-    next_command = (
-        f"mend what was refused, then {MANAGE} import_facilities" if summary["status"] != "succeeded" else "make serve"
+    return f"Run {summary['run']} {summary['status']}. Next: {_next_command(summary)}"
+
+
+def _next_command(summary: Mapping[str, Any]) -> str:
+    if summary["status"] != "succeeded":
+        return f"mend what was refused, then {MANAGE} import_facilities"
+    return f"{MANAGE} rejects list" if summary["totals"]["rejected"] else "make serve"
+
+
+def print_rejects(found: Sequence[Mapping[str, Any]], stdout: Stream) -> None:
+    """Print one line for each reject, and what to do next."""
+    if not found:
+        stdout.write("No reject.")
+        return
+    for reject in found:
+        first = next((f for f in reject["findings"] if f["severity"] == "reject"), {"message": ""})
+        where = f"{reject['file']} {reject['pointer']}"
+        stdout.write(f"{reject['id']:>6}  {where}  {', '.join(reject['rules'])}: {first['message']}")
+    stdout.write(
+        f"{len(found)} rejects. Next: {MANAGE} rejects show {found[0]['id']}, or rejects replay once they are mended"
     )
-    return f"Run {summary['run']} {summary['status']}. Next: {next_command}"
+
+
+def describe_reject(reject: Mapping[str, Any]) -> str:
+    """Return a reject with every finding: rule, field, message, hint."""
+    head = (
+        f"reject {reject['id']} ({reject['state']}): {reject['file']} {reject['pointer']}\n"
+        f"  source {reject['source']}, run {reject['run']}, read {reject['attempts']} times"
+    )
+    findings = (
+        f"  {f['severity']}: {f['rule']} ({f['field'] or 'record'}) {f['message']}"
+        f"{f' at {f["pointer"]}' if f['pointer'] not in {'', reject['pointer']} else ''}\n    {f['hint']}"
+        for f in reject["findings"]
+    )
+    return "\n".join([head, *findings])
+
+
+def offer_replay(stdout: Stream) -> None:
+    """Say how many rejects would load now that the reference data changed."""
+    if waiting := len(find_waiting()):
+        stdout.write(f"{waiting} rejected records waited for this. Next: {MANAGE} rejects replay --waiting")
 
 
 def write_report(summary: Mapping[str, Any], path: Path) -> None:

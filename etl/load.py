@@ -28,6 +28,7 @@ from etl.stages.names import read_name
 from etl.stages.plan import Action, Change, plan_change
 from etl.stages.records import FacilityRecord, Finding, Reference, Severity
 from facilities.models import Facility, FacilityContact
+from facilities.pin_targets import kind_of
 
 log = structlog.get_logger(__name__)
 Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
@@ -315,7 +316,7 @@ def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:
     """Say on each pending record that what a person set was kept."""
     for group, change in zip(groups, changes, strict=True):
         if change.pins_kept:
-            what = ", ".join(sorted({target.split(":")[0].replace("_", " ") for target in change.pins_kept}))
+            what = ", ".join(sorted({kind_of(target) for target in change.pins_kept}))
             finding = Finding(
                 rule="pin-kept",
                 severity=Severity.WARNING,

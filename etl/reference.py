@@ -1,14 +1,25 @@
 """Reads the reference data of a run - gazetteer and lookups - from the database, once."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from core.audit import acting
+from core.models import User
 from etl.errors import ReferenceDataError
 from etl.stages.clean import to_key
 from etl.stages.records import Lookup, Reference
+from facilities.loading import load_lookups
 from facilities.models import ContactType, FacilityType, OperationalStatus, ServiceCategory
 from facilities.models import Lookup as LookupRow
 from geography.gazetteer import Alias, Gazetteer, Level, Place
+from geography.loading import load_geography
 from geography.models import Constituency, County, PlaceAlias, Ward
+
+
+def load_reference(folder: Path) -> dict[str, int]:
+    """Return how many rows each table of reference data has after loading the fixtures in a folder."""
+    with acting(User.import_user().pk, "command:load_geography"):
+        return load_geography(folder) | load_lookups(folder / "lookups.json")
 
 
 def read_reference() -> Reference:

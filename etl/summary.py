@@ -65,7 +65,8 @@ def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_ru
         name: books.get(name, dict.fromkeys(("read", *OUTCOMES, "missing"), 0)) | {"sha256": state.sha256.get(name)}
         for name in sources
     }
-    for name, row in books.items():
+    is_import = state.run.kind == ImportRun.Kind.IMPORT
+    for name, row in books.items() if is_import else ():
         _complain_of_nothing(name, row, state)
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
     if settings.ETL_ANOMALY_DETECTION and loaded.batches:
@@ -83,7 +84,7 @@ def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_ru
         "missing": find_missing(list(state.read), MOST_LISTED),
         "deactivated": state.deactivated,
         "duplicates": {"merged": totals["merged"], "to_review": loaded.pairs_to_review},
-        "quality": measure_quality(state.run, sources=sources, read=state.read),
+        "quality": measure_quality(state.run, sources=sources, read=state.read if is_import else {}),
         "seconds": round(seconds, 3),
         "seconds_by_step": state.seconds,
         "records_per_second": round(totals["read"] / seconds, 1),

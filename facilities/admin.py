@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.utils import unquote
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -23,6 +24,8 @@ from facilities.models import (
     ServiceCategory,
     new_code,
 )
+from facilities.pins import pin_edits
+from facilities.timeline import timeline
 from geography.models import Constituency, County, Ward
 
 
@@ -251,12 +254,24 @@ class FacilityAdmin(ModelAdmin):
         """Return False: a facility is taken out of service (is active), never deleted, since imports stand for it."""
         return False
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer with the facility's timeline from the audit trail, which sees imports and raw SQL, too."""
+        facility = self.get_object(request, unquote(object_id))
+        acts = timeline(facility) if facility else []
+        return super().history_view(request, object_id, {"acts": acts, **(extra_context or {})})
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        assert isinstance(request.user, User)
+        pin_edits(form.instance, form=form, formsets=formsets, user=request.user)
         form.instance.seal_position()
 
     def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:
         assert isinstance(request.user, User)
+        if change and not form.has_changed():
+            return  # a save that changes nothing moves no time stamp
         obj.updated_by = request.user
         if not change:
             obj.created_by = request.user

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.crypto import EncryptedTextField, blind_index
+from facilities.pin_targets import kind_of
 from facilities.queries import FacilityQuerySet
 
 FACILITY_CODE = r"\A[A-Z0-9-]+\Z"
@@ -306,7 +307,7 @@ class RetiredCode(models.Model):
 class Pin(models.Model):
     """What a person set on a facility: imports keep it, whatever their sources say.
 
-    `target` is a column ("facility_name"), "position", or a child: "contact:<type>:<blind index>", "service:<code>".
+    `target` is a column ("facility_name"), the position or a child, as pin_targets.py names them.
     A child that a person took away is pinned, too: it stays away.
     """
 
@@ -324,4 +325,4 @@ class Pin(models.Model):
         constraints = [models.UniqueConstraint(fields=["facility", "target"], name="pin_once")]
 
     def __str__(self) -> str:
-        return self.target.split(":")[0].replace("_", " ")
+        return kind_of(self.target)

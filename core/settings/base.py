@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "core.middleware.ActingRequests",  # last: its process_view answers for the view itself
 ]
 # What django-unfold needs and nothing more; no page loads anything from outside.
 SECURE_CSP = {
@@ -237,6 +238,11 @@ UNFOLD: dict[str, Any] = {
                         "title": "Contact types",
                         "icon": "call",
                         "link": reverse_lazy("admin:facilities_contacttype_changelist"),
+                    },
+                    {
+                        "title": "Audit trail",
+                        "icon": "history",
+                        "link": reverse_lazy("admin:core_auditentry_changelist"),
                     },
                     {"title": "Users", "icon": "person", "link": reverse_lazy("admin:core_user_changelist")},
                     {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},

@@ -61,4 +61,8 @@ class Migration(migrations.Migration):
             name='state',
             field=models.CharField(choices=[('pending', 'Pending'), ('loaded', 'Loaded'), ('rejected', 'Rejected'), ('superseded', 'Superseded'), ('discarded', 'Discarded'), ('undone', 'Undone')], max_length=20),
         ),
+        # what stands loaded was loaded by the run that brought it: undo_import asks for that
+        migrations.RunSQL(
+            "UPDATE source_record_versions SET loaded_in_id = run_id WHERE state = 'loaded'", migrations.RunSQL.noop
+        ),
     ]

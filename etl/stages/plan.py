@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from etl.stages.records import Accuracy, FacilityRecord
+from facilities.pin_targets import POSITION, contact_target, service_target
 
 FIELDS = (
     "registration_number", "name", "facility_type", "county_code", "constituency_code", "ward_code", "town", "address",
@@ -144,22 +145,12 @@ PLACE = (
 )  # pinned together: one of them makes no sense without the others
 
 
-def contact_pin(type_code: str, index: str) -> str:
-    """Return the pin's target of a contact."""
-    return f"contact:{type_code}:{index}"
-
-
-def service_pin(code: str) -> str:
-    """Return the pin's target of a service."""
-    return f"service:{code}"
-
-
 def _with_pins(wanted: FacilityState, existing: FacilityState, pins: AbstractSet[str]) -> FacilityState:
     """Return the wanted rows, with what is pinned as it stands: values, children that are there, children that are not."""
     if not pins:
         return wanted
     every_contact = wanted.contacts.keys() | existing.contacts.keys()
-    pinned_contacts = {key for key in every_contact if contact_pin(key.type, key.index) in pins}
+    pinned_contacts = {key for key in every_contact if contact_target(key.type, key.index) in pins}
     kept = {key: primary for key, primary in existing.contacts.items() if key in pinned_contacts}
     taken = {key.type for key, primary in kept.items() if primary}  # one primary contact of each type
     free = [key for key in wanted.contacts if key not in pinned_contacts]
@@ -168,10 +159,10 @@ def _with_pins(wanted: FacilityState, existing: FacilityState, pins: AbstractSet
         first.setdefault(key.type, key)
     contacts = {key: key.type not in taken and first[key.type] == key for key in free} | kept
     position = wanted.position
-    if "position" in pins:  # pinned where it is; a place that became confidential hides it all the same
+    if POSITION in pins:  # pinned where it is; a place that became confidential hides it all the same
         is_sealed = bool(wanted.fields["is_confidential"])
         position = existing.position and replace(existing.position, is_sealed=is_sealed)
-    pinned_services = {code for code in wanted.services | existing.services if service_pin(code) in pins}
+    pinned_services = {code for code in wanted.services | existing.services if service_target(code) in pins}
     return replace(
         wanted,
         fields={name: existing.fields[name] if name in pins else value for name, value in wanted.fields.items()},
@@ -184,7 +175,7 @@ def _with_pins(wanted: FacilityState, existing: FacilityState, pins: AbstractSet
 def _kept(wanted: FacilityState, target: FacilityState, pins: AbstractSet[str]) -> frozenset[str]:
     """Return the pins that held a source's word off."""
     differing = {name for name, value in wanted.fields.items() if target.fields[name] != value}
-    differing |= {contact_pin(key.type, key.index) for key in wanted.contacts.keys() ^ target.contacts.keys()}
-    differing |= {service_pin(code) for code in wanted.services ^ target.services}
-    differing |= {"position"} if wanted.position != target.position else set()
+    differing |= {contact_target(key.type, key.index) for key in wanted.contacts.keys() ^ target.contacts.keys()}
+    differing |= {service_target(code) for code in wanted.services ^ target.services}
+    differing |= {POSITION} if wanted.position != target.position else set()
     return frozenset(differing & pins)

@@ -1,0 +1,133 @@
+"""A facility's life from the audit trail: what each run, request or command changed, before and after."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from core.audit import STAMPS
+from core.crypto import EncryptedTextField, decrypt
+from core.masking import mask
+from core.models import FACILITY_ID, AuditEntry
+from facilities.models import Facility, FacilityCoordinate
+
+MOST_ENTRIES = 1000
+HIDDEN = "hidden"
+_NEVER_SHOWN = frozenset({"facility_id", "value_index", "created_at", "created_by", "target", *STAMPS})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One column of one row, before and after, as a person may see them."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row that was changed; `what` names the table's rows ("facility contact")."""
+
+    what: str
+    operation: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What one run, request or command did to a facility."""
+
+    session: str
+    who: str
+    when: datetime
+    changes: tuple[RowChange, ...]
+
+    @property
+    def run(self) -> str:
+        """The number of the run, or "" where a person or raw SQL made the change."""
+        return self.session.removeprefix("run:") if self.session.startswith("run:") else ""
+
+    @property
+    def origin(self) -> str:
+        """In which way the change came, in words."""
+        kind, _, rest = self.session.partition(":")
+        named = {"run": f"run {rest}", "request": "edited in admin", "command": f"the command {rest}"}
+        return named.get(kind, f"directly in the database, as {rest}")
+
+
+def timeline(facility: Facility) -> list[Act]:
+    """Return what was done to a facility and its children, newest first.
+
+    Sealed values are opened and masked; those of a confidential place, and its position, are not shown at all.
+    """
+    entries = (
+        AuditEntry.objects.alias(facility=FACILITY_ID)
+        .filter(facility=str(facility.pk))
+        .select_related("changed_by")
+        .order_by("-audit_id")[:MOST_ENTRIES]
+    )
+    names = _Names()
+    acts = []
+    for session, group in groupby(entries, key=lambda entry: entry.session_id or ""):
+        rows = list(group)
+        changes = tuple(_row_change(entry, names, is_confidential=facility.is_confidential) for entry in rows)
+        who = str(rows[0].changed_by or "")
+        acts.append(Act(session, who, rows[0].changed_at, changes))
+    return acts
+
+
+def _row_change(entry: AuditEntry, names: "_Names", *, is_confidential: bool) -> RowChange:
+    model = _model_of(entry.table_name)
+    before, after = entry.old_values or {}, entry.new_values or {}
+    lines = tuple(_lines(model, before, after, names, is_confidential=is_confidential))
+    return RowChange(str(model._meta.verbose_name), entry.operation, lines)  # noqa: SLF001 - documented API
+
+
+@lru_cache
+def _model_of(table: str) -> type[models.Model]:
+    return next(model for model in apps.get_models() if model._meta.db_table == table)  # noqa: SLF001 - documented API
+
+
+def _lines(
+    model: type[models.Model],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    names: "_Names",
+    *,
+    is_confidential: bool,
+) -> Iterator[Line]:
+    for field in model._meta.concrete_fields:  # noqa: SLF001 - documented API
+        column = field.column or ""
+        old, new = before.get(column), after.get(column)
+        if field.primary_key or column in _NEVER_SHOWN or old == new or (old or new) in (None, ""):
+            continue
+        is_hidden = is_confidential and (isinstance(field, EncryptedTextField) or model is FacilityCoordinate)
+        texts = [HIDDEN if is_hidden and value else names.of(field, value) for value in (old, new)]
+        yield Line(str(field.verbose_name), *texts)
+
+
+class _Names:
+    """The names of rows that columns point to, each read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type[models.Model], Any], str] = {}
+
+    def of(self, field: Any, value: Any) -> str:
+        if value is None:
+            return ""
+        if isinstance(field, EncryptedTextField):
+            return mask(str(decrypt(value, column=field.column_name)))
+        if not isinstance(field, models.ForeignKey):
+            return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        target = field.related_model
+        key = (target, value)
+        if key not in self._known:
+            row = target._default_manager.filter(**{field.target_field.name: value}).first()  # noqa: SLF001 - documented API
+            self._known[key] = str(row or value)
+        return self._known[key]
