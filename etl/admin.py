@@ -2,20 +2,29 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from core.admin_pages import ReadOnlyAdmin
+from core.middleware import in_own_transactions
+from core.models import User
+from etl.errors import EtlError
 from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord, SourceRecordVersion
+from etl.rejects import SETTLED, RejectFilter, discard, find_waiting, replay
 from etl.stages import clean
 from etl.stages.report import COLUMNS, table_rows
-from facilities.admin import ContactForm, ContactInline, FacilityAdmin
+from facilities.admin import ContactForm, ContactInline, FacilityAdmin, FacilityTypeAdmin
+from facilities.models import FacilityType, Pin
+from geography.admin import PlaceAliasAdmin
+from geography.models import PlaceAlias
 
 STATUS_COLOURS = {
     "succeeded": "success", "sound": "success", "loaded": "success", "created": "success",
@@ -40,6 +49,7 @@ class SourceFileInline(TabularInline):
 class ImportRunAdmin(ReadOnlyAdmin):
     list_display = [
         "title",
+        "kind",
         "status_label",
         "started_at",
         "records",
@@ -49,12 +59,14 @@ class ImportRunAdmin(ReadOnlyAdmin):
         "rejected",
         "seconds",
     ]
-    list_filter = ["status"]
+    list_filter = ["status", "kind"]
     list_filter_sheet = False
     date_hierarchy = "started_at"
     inlines = [SourceFileInline]
     fields = [
+        "kind",
         "status_label",
+        "undone_by",
         "started_at",
         "finished_at",
         "started_by",
@@ -140,7 +152,7 @@ def _findings_list(version: SourceRecordVersion | None) -> SafeString | str:
 @admin.register(SourceRecord)
 class SourceRecordAdmin(ReadOnlyAdmin):
     list_display = ["source", "key", "outcome_label", "facility", "last_seen_run", "missing_since"]
-    list_filter = ["source", "outcome"]
+    list_filter = ["source", "outcome", ("missing_since", admin.EmptyFieldListFilter)]
     list_filter_sheet = False
     list_select_related = ["facility", "last_seen_run", "missing_since"]
     search_fields = ["key", "facility__facility_name", "facility__facility_code"]
@@ -154,6 +166,7 @@ class SourceRecordAdmin(ReadOnlyAdmin):
         "first_seen_run",
         "last_seen_run",
         "missing_since",
+        "withdrawn_in",
         "findings",
     ]
     readonly_fields = fields
@@ -179,16 +192,61 @@ class RuleFilter(SimpleListFilter):
         return queryset.filter(findings__contains=[{"rule": self.value()}]) if self.value() else queryset
 
 
+class WaitingFilter(SimpleListFilter):
+    """Rejects that would load today: an alias, a lookup or a mapping was mended since."""
+
+    title = "waiting"
+    parameter_name = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        return [("yes", "Would load today")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SourceRecordVersion]) -> QuerySet[SourceRecordVersion]:  # noqa: ARG002
+        return queryset.filter(pk__in=find_waiting()) if self.value() else queryset
+
+
 @admin.register(SourceRecordVersion)
 class SourceRecordVersionAdmin(ReadOnlyAdmin):
-    list_display = ["version", "file", "pointer", "state_label", "rules", "run"]
-    list_filter = ["state", "source_record__source", RuleFilter]
+    list_display = ["version", "file", "pointer", "state_label", "rules", "attempts", "run"]
+    list_filter = ["state", WaitingFilter, "source_record__source", RuleFilter]
     list_filter_sheet = False
+    actions = ["replay_selected", "discard_selected"]
     list_select_related = ["source_record", "source_file", "run"]
     search_fields = ["pointer", "source_record__key"]
     show_full_result_count = False
-    fields = ["source_record", "state_label", "run", "file", "pointer", "findings_list"]
+    fields = ["source_record", "state_label", "run", "file", "pointer", "attempts", "findings_list"]
     readonly_fields = fields
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("etl.change_sourcerecordversion")
+
+    @in_own_transactions
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, extra_context)
+
+    @admin.action(description="Replay the chosen rejects", permissions=["replay"])
+    def replay_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:
+        assert isinstance(request.user, User)
+        ids = tuple(chosen.filter(state__in=SETTLED["all"]).values_list("pk", flat=True))
+        try:
+            summary = replay(RejectFilter(ids=ids, state="all"), user=request.user) if ids else None
+        except EtlError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        if summary is None:
+            self.message_user(request, "None of these is a reject; only rejects can be replayed.", messages.WARNING)
+            return
+        totals = summary["totals"]
+        loaded = totals["read"] - totals["rejected"]
+        text = f"Run {summary['run']}: {totals['read']} replayed, {loaded} loaded, {totals['rejected']} still rejected."
+        self.message_user(request, text, messages.SUCCESS if loaded else messages.WARNING)
+
+    @admin.action(description="Discard the chosen rejects", permissions=["replay"])
+    def discard_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:
+        assert isinstance(request.user, User)
+        ids = tuple(chosen.filter(state=SourceRecordVersion.State.REJECTED).values_list("pk", flat=True))
+        count = discard(RejectFilter(ids=ids), user=request.user, session="request:discard") if ids else 0
+        self.message_user(request, f"{count} rejects discarded.", messages.SUCCESS if count else messages.WARNING)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecordVersion]:
         return super().get_queryset(request).defer("raw", "standardised")
@@ -286,6 +344,58 @@ class CleanContactForm(ContactForm):
         return values
 
 
-# facilities/ knows no cleaners: they are the pipeline's
+class PinFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # stubs make it generic, Django does not
+    """A facility's pins: taking one off lets the next import fold the facility anew."""
+
+    def save(self, commit: bool = True) -> Any:
+        saved = super().save(commit)
+        if self.deleted_objects:
+            SourceRecord.objects.filter(facility=self.instance).update(is_due=True)
+        return saved
+
+
+class PinInline(TabularInline):
+    """What a person set and imports keep; ticking "delete" gives it back to the sources."""
+
+    model = Pin
+    formset = PinFormSet
+    verbose_name, verbose_name_plural = "pin", "pins"
+    show_title = False
+    fields = ["what", "pinned_by", "pinned_at"]
+    readonly_fields = fields
+    extra = 0
+    tab = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    @display(description="What")
+    def what(self, pin: Pin) -> str:
+        return str(pin)
+
+
+class OffersReplay:
+    """A page of reference data that says, after a save, how many rejects waited for it."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)  # type: ignore[misc] # of the ModelAdmin beside it
+        if waiting := len(find_waiting()):
+            where = f"{reverse('admin:etl_sourcerecordversion_changelist')}?state__exact=rejected&waiting=yes"
+            text = format_html('{} rejected records waited for this: <a href="{}">replay them</a>.', waiting, where)
+            messages.info(request, text)
+
+
+class ReplayingPlaceAliasAdmin(OffersReplay, PlaceAliasAdmin):
+    pass
+
+
+class ReplayingFacilityTypeAdmin(OffersReplay, FacilityTypeAdmin):
+    pass
+
+
+# The apps below know nothing of the pipeline: what it adds to their pages is added here.
 ContactInline.form = CleanContactForm
-FacilityAdmin.inlines.append(SourceRecordInline)
+FacilityAdmin.inlines += [SourceRecordInline, PinInline]
+for model, page in ((PlaceAlias, ReplayingPlaceAliasAdmin), (FacilityType, ReplayingFacilityTypeAdmin)):
+    admin.site.unregister(model)
+    admin.site.register(model, page)

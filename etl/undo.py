@@ -76,7 +76,7 @@ def _undoable(run_id: int) -> ImportRun:
     run = ImportRun.objects.filter(pk=run_id).first()
     if run is None:
         raise UnknownRunError(f"there is no run {run_id}")
-    if run.undone_by_id:
+    if run.undone_by and not run.undone_by.summary.get("undo", {}).get("kept"):
         raise UnknownRunError(f"run {run_id} was undone by run {run.undone_by_id} already")
     if run.kind == ImportRun.Kind.UNDO:
         raise UnknownRunError(f"run {run_id} is itself an undo: import the files again instead")
@@ -107,13 +107,11 @@ def _undo(run: ImportRun, user: User) -> Undone:
 
 
 def _facilities_changed(run: ImportRun) -> set[int]:
-    return _facility_ids(AuditEntry.objects.filter(session_id=session_of(run)))
-
-
-def _facility_ids(entries: models.QuerySet[AuditEntry]) -> set[int]:
-    """Return the facilities that audit entries are about, children included."""
+    """Return the facilities that the run changed, they or their children, and that are still there."""
+    entries = AuditEntry.objects.filter(session_id=session_of(run))
     pairs = entries.values_list("new_values__facility_id", "old_values__facility_id")
-    return {int(pk) for pair in pairs.iterator() for pk in pair if pk is not None}
+    ids = {int(pk) for pair in pairs.iterator() for pk in pair if pk is not None}
+    return set(Facility.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 
 def _created(run: ImportRun) -> set[int]:
@@ -197,7 +195,7 @@ def _drop_redecided_pairs(cursor: Any, run: ImportRun) -> None:
     )
 
 
-def _delete_made(cursor: Any, model: type[models.Model]) -> None:
+def _delete_made(cursor: Any, model: Any) -> None:
     meta = model._meta  # noqa: SLF001 - documented API
     cursor.execute(
         f'DELETE FROM "{meta.db_table}" t USING undo_rows u WHERE u.table_name = %s AND u.image IS NULL'  # noqa: S608 - names of our own tables

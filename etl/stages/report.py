@@ -8,6 +8,9 @@ from typing import Any
 COLUMNS = ("read", "created", "updated", "unchanged", "merged", "rejected", "missing")
 
 
+MOST_MISSING_SHOWN = 5
+
+
 def to_json(summary: Mapping[str, Any]) -> str:
     """Return the summary as one JSON object."""
     return json.dumps(summary, indent=1)
@@ -49,11 +52,27 @@ def remarks(summary: Mapping[str, Any]) -> list[str]:
     return [
         *warnings,
         *([f"rejected: {rejects}"] if rejects else []),
+        *_missing_lines(summary),
         *(f"worth a look: {finding['message']}" for finding in summary["findings"][:5]),
         f"duplicates: {pairs['merged']} merged, {pairs['to_review']} to review",
         f"quality: {quality}",
         f"{summary['totals']['read']} records in {summary['seconds']:.1f} s",
     ]
+
+
+def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return the records that their source lists no more, the first few by name, and what became of their facilities."""
+    records = summary["missing"]
+    count = summary["totals"]["missing"]
+    shown = "; ".join(_missing_record(record) for record in records[:MOST_MISSING_SHOWN])
+    more = f" and {count - MOST_MISSING_SHOWN} more" if count > MOST_MISSING_SHOWN else ""
+    lines = [f"missing: {count} records that their source lists no more: {shown}{more}"] if count else []
+    return [*lines, *([f"deactivated: {summary['deactivated']} facilities"] if summary["deactivated"] else [])]
+
+
+def _missing_record(record: Mapping[str, Any]) -> str:
+    code = record["facility_code"]
+    return f"{record['file']} {record['pointer']}{f' ({code})' if code else ''}, since run {record['since_run']}"
 
 
 def _percent(value: float | None) -> str:
@@ -95,6 +114,7 @@ def to_html(summary: Mapping[str, Any]) -> str:
         _tiles(summary),
         _table(summary),
         _rejects(summary),
+        _missing(summary),
         _quality(summary),
         _findings(summary),
     )
@@ -133,6 +153,11 @@ def _rejects(summary: Mapping[str, Any]) -> str:
         if items
         else "<h2>Rejected</h2><p>Nothing was rejected.</p>"
     )
+
+
+def _missing(summary: Mapping[str, Any]) -> str:
+    rows = "".join(f"<li>{escape(_missing_record(record))}</li>" for record in summary["missing"])
+    return f"<h2>Missing from their source</h2><ul>{rows}</ul>" if rows else ""
 
 
 def _quality(summary: Mapping[str, Any]) -> str:

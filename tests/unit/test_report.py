@@ -16,6 +16,8 @@ SUMMARY = {
     "totals": COUNTS,
     "rejects_by_rule": {HOSTILE: 1},
     "rejects": [{"file": HOSTILE, "pointer": HOSTILE, "rule": HOSTILE, "message": HOSTILE, "hint": HOSTILE}],
+    "missing": [{"file": HOSTILE, "pointer": HOSTILE, "facility_code": HOSTILE, "since_run": 1}],
+    "deactivated": 1,
     "warnings": [HOSTILE],
     "duplicates": {"merged": 1, "to_review": 2},
     "quality": {"score": None, HOSTILE: 97.5},
@@ -32,7 +34,7 @@ def test_the_page_escapes_every_hostile_text():
 
 def test_the_page_has_no_outside_asset():
     page = to_html({**SUMMARY, "run": 7, "status": "succeeded", "sources": {"regional": COUNTS}, "warnings": [],
-                    "rejects_by_rule": {}, "quality": {"score": 98.0}, "findings": []})  # fmt: skip
+                    "rejects_by_rule": {}, "quality": {"score": 98.0}, "findings": [], "missing": []})  # fmt: skip
     assert not re.search(r"https?://|\bsrc=|\bhref=|url\(|@import|<link|<script", page)
     assert "Nothing was rejected." in page
 
@@ -40,13 +42,20 @@ def test_the_page_has_no_outside_asset():
 def test_the_text_is_a_table_with_totals_and_what_needs_a_person():
     lines = to_text({**SUMMARY, "sources": {"regional": COUNTS}, "warnings": ["far off"], "rejects_by_rule": {"name-missing": 1},
                      "quality": {"score": None, "accuracy": 97.5},
-                     "findings": [{"message": "a number"}]}).splitlines()  # fmt: skip
+                     "totals": COUNTS | {"missing": 7}, "findings": [{"message": "a number"}],
+                     "missing": [{"file": "a.json", "pointer": f"/{n}", "facility_code": "", "since_run": 2} for n in range(7)],
+                     }).splitlines()  # fmt: skip
     assert lines[0].split() == ["source", *COLUMNS]
     assert lines[1].split() == ["regional", "3", "1", "0", "0", "1", "1", "0"]
-    assert lines[2].split() == ["total", "3", "1", "0", "0", "1", "1", "0"]
+    assert lines[2].split() == ["total", "3", "1", "0", "0", "1", "1", "7"]
     assert lines[3:] == [
         "warning: far off",
         "rejected: name-missing 1",
+        (
+            "missing: 7 records that their source lists no more: a.json /0, since run 2; a.json /1, since run 2; "
+            "a.json /2, since run 2; a.json /3, since run 2; a.json /4, since run 2 and 2 more"
+        ),
+        "deactivated: 1 facilities",
         "worth a look: a number",
         "duplicates: 1 merged, 2 to review",
         "quality: score not measurable, accuracy 97.5 %",

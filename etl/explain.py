@@ -1,0 +1,126 @@
+"""A facility's life in plain words: where it comes from, what changed it, why records were merged, what is missing."""
+
+from collections.abc import Iterator
+
+from django.db.models import Q
+from django.utils import timezone
+
+from etl.errors import UnknownFacilityError
+from etl.models import DuplicatePair, SourceRecord
+from facilities.models import Facility, RetiredCode
+from facilities.timeline import Act, timeline
+
+MOST_ACTS = 50
+_WORTH_HAVING = {
+    "facility_type": "a type", "constituency": "a constituency", "ward": "a ward", "operational_status": "a status",
+    "registration_number": "a registration number", "opening_hours": "opening hours", "address": "an address",
+}  # fmt: skip
+
+
+def find_facility(code: str) -> Facility:
+    """Return the facility that has this code, or had it before a merge; raises UnknownFacilityError."""
+    wanted = code.strip().upper()
+    facility = Facility.objects.with_details().filter(facility_code=wanted).first()
+    if facility is None and (retired := RetiredCode.objects.filter(retired_code=wanted).first()):
+        facility = Facility.objects.with_details().get(pk=retired.facility_id)
+    if facility is None:
+        message = f"no facility has the code {wanted[:50]}: look it up in admin, or check for a typing error"
+        raise UnknownFacilityError(message)
+    return facility
+
+
+def explain(code: str) -> list[str]:
+    """Return the lines that tell a facility's life; of a confidential place no name, address or contact."""
+    facility = find_facility(code)
+    return [
+        *_who(facility, code),
+        *_sources(facility),
+        *_merges(facility),
+        *_changes(facility),
+        *_pins(facility),
+        *_missing(facility),
+    ]
+
+
+def _who(facility: Facility, code: str) -> Iterator[str]:
+    places = (facility.ward, facility.constituency, facility.county)
+    where = facility.county if facility.is_confidential else ", ".join(str(place) for place in places if place)
+    name = "a confidential place" if facility.is_confidential else facility.facility_name
+    yield f"{facility.facility_code}: {name}, {where}"
+    if code.strip().upper() != facility.facility_code:
+        yield f"  {code.strip().upper()} was retired by a merge and stands for this facility"
+    if not facility.is_active:
+        yield "  It is out of service."
+
+
+def _sources(facility: Facility) -> Iterator[str]:
+    records = SourceRecord.objects.filter(facility=facility).select_related(
+        "latest_version__source_file", "good_version__source_file", "first_seen_run", "last_seen_run"
+    )
+    yield "Sources:" if records else "Sources: none; a person entered it."
+    for record in records:
+        version = record.good_version or record.latest_version
+        where = f"{version.source_file.name} {version.pointer}" if version else "?"
+        seen = f"first seen in run {record.first_seen_run_id}, last in run {record.last_seen_run_id}"
+        yield f"  {record.source}: {where} ({seen}; {record.outcome})"
+        if record.withdrawn_in_id:
+            yield f"    withdrawn in run {record.withdrawn_in_id}: its source lists it no more"
+        elif record.missing_since_id:
+            yield f"    missing from its source since run {record.missing_since_id}"
+        latest = record.latest_version
+        for finding in latest.findings if latest else ():
+            yield f"    {finding['severity']}: {finding['rule']}: {finding['message']}"
+
+
+def _merges(facility: Facility) -> Iterator[str]:
+    records = SourceRecord.objects.filter(facility=facility)
+    pairs = DuplicatePair.objects.filter(Q(first__in=records) | Q(second__in=records)).select_related(
+        "first__facility", "second__facility"
+    )
+    if pairs:
+        yield "Duplicates:"
+    for pair in pairs:
+        parts = ", ".join(f"{name} {value:.2f}" for name, value in pair.features.items() if isinstance(value, float))
+        other = pair.second if pair.first.facility_id == facility.pk else pair.first
+        code = other.facility.facility_code if other.facility else "no facility yet"
+        about = (
+            "merged with" if pair.decision == DuplicatePair.Decision.MERGED else f"{pair.decision.replace('_', ' ')}:"
+        )
+        reason = pair.features.get("reason", "")
+        yield f"  {about} {other.source} ({code}), score {pair.score:.2f}{f' ({parts})' if parts else ''}; {reason}"
+
+
+def _changes(facility: Facility) -> Iterator[str]:
+    acts = timeline(facility)
+    yield "Changes, newest first:" if acts else "Changes: none since the audit trail began."
+    for act in acts[:MOST_ACTS]:
+        when = timezone.localtime(act.when).strftime("%Y-%m-%d %H:%M")
+        yield f"  {when} {act.origin}{f' ({act.who})' if act.who else ''}"
+        yield from _lines(act, hides_names=facility.is_confidential)
+    if len(acts) > MOST_ACTS:
+        yield f"  and {len(acts) - MOST_ACTS} earlier ones: see its history in admin"
+
+
+def _lines(act: Act, *, hides_names: bool) -> Iterator[str]:
+    word = {"INSERT": "added", "UPDATE": "changed", "DELETE": "taken away"}
+    for change in act.changes:
+        labels = ", ".join(
+            line.label
+            if hides_names or change.operation != "UPDATE"
+            else f"{line.label} {line.before or 'empty'} -> {line.after or 'empty'}"
+            for line in change.lines
+        )
+        yield f"    {change.what} {word[change.operation]}{f': {labels}' if labels else ''}"
+
+
+def _pins(facility: Facility) -> Iterator[str]:
+    for pin in facility.pins.select_related("pinned_by"):
+        yield f"Pinned: {pin}, by {pin.pinned_by or '?'} on {timezone.localtime(pin.pinned_at):%Y-%m-%d}; imports keep it."
+
+
+def _missing(facility: Facility) -> Iterator[str]:
+    lacking = [words for name, words in _WORTH_HAVING.items() if not getattr(facility, name)]
+    lacking += [] if facility.contacts.exists() else ["a contact"]
+    lacking += [] if facility.services.filter(is_active=True).exists() else ["services"]
+    lacking += [] if hasattr(facility, "coordinate") else ["a position"]
+    yield f"Missing: {', '.join(lacking)}." if lacking else "Missing: nothing."
