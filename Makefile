@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help demo serve stop test check bench requirements clean
+.PHONY: help demo serve stop test faults check bench requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,7 @@ demo: .venv/.installed ## an empty machine becomes a populated registry; repeata
 	@$(BIN)/python manage.py quickstart
 
 serve: .venv/.installed ## the site on http://127.0.0.1:8000/
+	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py runserver $(or $(ADDRESS),127.0.0.1:8000)
 
 stop: ## end the embedded PostgreSQL
@@ -23,6 +24,9 @@ stop: ## end the embedded PostgreSQL
 
 test: .venv/.installed-dev ## every test, on the embedded PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+faults: .venv/.installed-dev ## every injected fault, kill and race; takes long (make test runs a sample)
+	@FAULTS=all $(BIN)/python -m pytest -n auto tests/faults $(ARGS)
 
 check: .venv/.installed-dev ## format, lint, types, import direction, migrations
 	$(BIN)/ruff format --check .
