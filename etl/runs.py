@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from core.models import User
@@ -53,11 +53,25 @@ def running(run: ImportRun) -> Iterator[None]:
         yield
     except BaseException as error:  # whatever ends a run, Ctrl-C included, its row says so; then it goes on up
         reason = str(error) if isinstance(error, EtlError) else type(error).__name__
-        with suppress(DatabaseError, InterfaceError):  # the database may be what went away
+        with suppress(DatabaseError, InterfaceError), _brief_patience():  # the database may be what went away
             close_run(run, status=_status_of(error), error=reason)
         raise
     finally:
         structlog.contextvars.unbind_contextvars("run")
+
+
+@contextmanager
+def _brief_patience() -> Iterator[None]:
+    """Wait no longer than 3 s for a connection: who pressed Ctrl-C because the database is gone waits for this."""
+    pool = getattr(connection, "pool", None)
+    if pool is None:
+        yield
+        return
+    patience, pool.timeout = pool.timeout, min(pool.timeout, 3.0)
+    try:
+        yield
+    finally:
+        pool.timeout = patience
 
 
 def _status_of(error: BaseException) -> ImportRun.Status:

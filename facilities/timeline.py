@@ -14,11 +14,12 @@ from core.audit import STAMPS
 from core.crypto import EncryptedTextField, decrypt
 from core.masking import mask
 from core.models import FACILITY_ID, AuditEntry
-from facilities.models import Facility, FacilityCoordinate
+from facilities.models import Facility, FacilityCoordinate, Pin
+from facilities.pin_targets import kind_of
 
 MOST_ENTRIES = 1000
 HIDDEN = "hidden"
-_NEVER_SHOWN = frozenset({"facility_id", "value_index", "created_at", "created_by", "target", *STAMPS})
+_NEVER_SHOWN = frozenset({"facility_id", "value_index", "created_at", "created_by", *STAMPS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ def timeline(facility: Facility) -> list[Act]:
 def _row_change(entry: AuditEntry, names: "_Names", *, is_confidential: bool) -> RowChange:
     model = _model_of(entry.table_name)
     before, after = entry.old_values or {}, entry.new_values or {}
+    if model is Pin:
+        return RowChange("pin", entry.operation, (Line("what", "", kind_of((before or after)["target"])),))
     lines = tuple(_lines(model, before, after, names, is_confidential=is_confidential))
     return RowChange(str(model._meta.verbose_name), entry.operation, lines)  # noqa: SLF001 - documented API
 

@@ -7,7 +7,7 @@ from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 
 from core.embedded_postgres import APPLICATION_ROLE
-from core.environment import env, secret
+from core.environment import env, secret, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -74,13 +74,14 @@ TEMPLATES = [
 ]
 
 # The database. DATABASE_URL wins; without it the embedded PostgreSQL starts at the first connection.
-DB_POOL_SIZE: int = env.int("DB_POOL_SIZE", default=10)
-DB_QUERY_TIMEOUT: int = env.int("DB_QUERY_TIMEOUT", default=30)  # seconds
-DB_CONNECT_TIMEOUT: int = env.int("DB_CONNECT_TIMEOUT", default=30)  # seconds
+DB_POOL_SIZE = whole_number("DB_POOL_SIZE", default=10)
+DB_QUERY_TIMEOUT = whole_number("DB_QUERY_TIMEOUT", default=30)  # seconds
+DB_CONNECT_TIMEOUT = whole_number("DB_CONNECT_TIMEOUT", default=30)  # seconds
+POOL_PATIENCE = 10  # seconds to wait for a connection of the pool: a lost server is told soon, and retried
 DATABASE_URL = secret("DATABASE_URL")  # the application role
 DATABASE_OWNER_URL = secret("DATABASE_OWNER_URL")  # migrations
 DATABASE_OPTIONS: dict[str, Any] = {
-    "pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": DB_CONNECT_TIMEOUT},
+    "pool": {"min_size": 1, "max_size": DB_POOL_SIZE, "timeout": min(DB_CONNECT_TIMEOUT, POOL_PATIENCE)},
     "connect_timeout": DB_CONNECT_TIMEOUT,
     "application_name": "gvrc_etl_pipeline",
     "options": f"-c statement_timeout={DB_QUERY_TIMEOUT * 1000}",
@@ -130,13 +131,13 @@ STATICFILES_DIRS = [BASE_DIR / "core" / "static"]
 RAW_DATA_DIR = BASE_DIR / "data" / "raw"
 FIXTURES_DIR = BASE_DIR / "fixtures"
 REPORTS_DIR = VAR_DIR / "reports"
-ETL_BATCH_SIZE: int = env.int("ETL_BATCH_SIZE", default=50)
-ETL_MAX_RETRIES: int = env.int("ETL_MAX_RETRIES", default=3)  # of a batch, after a transient database error
-ETL_TIMEOUT_SECONDS: int = env.int("ETL_TIMEOUT_SECONDS", default=300)  # for a batch with its retries
-ETL_BREAKER_FAILURES: int = env.int("ETL_BREAKER_FAILURES", default=5)  # in a row, then the run stops
-ETL_BREAKER_SECONDS: int = env.int("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
-ETL_WORKERS: int = env.int("ETL_WORKERS", default=4)
-ETL_MAX_FILE_MB: int = env.int("ETL_MAX_FILE_MB", default=2048)
+ETL_BATCH_SIZE = whole_number("ETL_BATCH_SIZE", default=50)
+ETL_MAX_RETRIES = whole_number("ETL_MAX_RETRIES", default=3)  # of a batch, after a transient database error
+ETL_TIMEOUT_SECONDS = whole_number("ETL_TIMEOUT_SECONDS", default=300)  # for a batch with its retries
+ETL_BREAKER_FAILURES = whole_number("ETL_BREAKER_FAILURES", default=5)  # in a row, then the run stops
+ETL_BREAKER_SECONDS = whole_number("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
+ETL_WORKERS = whole_number("ETL_WORKERS", default=4)
+ETL_MAX_FILE_MB = whole_number("ETL_MAX_FILE_MB", default=2048)
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
 ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)
 

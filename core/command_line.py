@@ -1,0 +1,28 @@
+"""The last net of the command line: what stops a command before it can say why itself ends as one line."""
+
+import sys
+from collections.abc import Sequence
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+from django.db import DatabaseError, InterfaceError
+
+from core.embedded_postgres import EmbeddedPostgresError
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Return the exit status of a management command; 1 where settings or the database keep it from working."""
+    try:
+        execute_from_command_line(list(arguments))
+    except (ImproperlyConfigured, EmbeddedPostgresError) as error:
+        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
+    except (DatabaseError, InterfaceError) as error:
+        cause = error.__cause__ or error
+        state = getattr(cause, "sqlstate", None)
+        kind = f"{type(cause).__name__}{f', SQLSTATE {state}' if state else ''}"
+        print(f"the database failed ({kind}); is it running, and are all migrations applied?", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    else:
+        return 0
+    return 1
