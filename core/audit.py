@@ -94,7 +94,8 @@ _BIND = "SELECT set_config('gvrc.user_id', %s, true), set_config('gvrc.session_i
 
 def audited_models() -> list[type[models.Model]]:
     """Return the models whose changes are audited, in the order of their tables."""
-    return sorted((m for m in apps.get_models() if hasattr(m, "audit_hides")), key=lambda m: m._meta.db_table)
+    every = apps.get_models(include_auto_created=True)
+    return sorted((m for m in every if hasattr(m, "audit_hides")), key=lambda m: m._meta.db_table)
 
 
 def install_triggers() -> None:

@@ -1,6 +1,6 @@
 """Who works with the registry, and what was changed in it."""
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Group
 from django.db import models
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Now
@@ -28,6 +28,11 @@ class User(AbstractUser):
             user.set_unusable_password()
             user.save(update_fields=["password"])
         return user
+
+
+# who may do what is audited, too
+for _granted in (User.groups, User.user_permissions, Group.permissions):
+    _granted.through.audit_hides = ()  # type: ignore[union-attr] # what core/audit.py looks for
 
 
 class AuditEntry(models.Model):

@@ -182,8 +182,7 @@ def _stage_chunk(
     fresh: list[tuple[SourceRecord, ReadRecord]] = []
     for item, record in _matched(read, known, run, source):
         latest = record.latest_version
-        is_known = latest and latest.content_hash == item.content_hash and latest.fingerprint == fingerprint
-        if latest and is_known and not (record.is_due or record.withdrawn_in_id):
+        if latest and _says_the_same(latest, item, fingerprint) and not _is_due(record, latest):
             seen[_outcome_again(latest)].append(record)
         else:
             fresh.append((record, item))
@@ -195,6 +194,15 @@ def _stage_chunk(
         )
     if fresh:
         _append_versions(fresh, run, source, reference, fingerprint)
+
+
+def _says_the_same(latest: SourceRecordVersion, item: ReadRecord, fingerprint: str) -> bool:
+    return latest.content_hash == item.content_hash and latest.fingerprint == fingerprint
+
+
+def _is_due(record: SourceRecord, latest: SourceRecordVersion) -> bool:
+    """Return whether a record that says the same is loaded anew all the same: it was asked for, or it came back."""
+    return record.is_due or (record.withdrawn_in_id is not None and latest.state == State.LOADED)
 
 
 def _outcome_again(latest: SourceRecordVersion) -> str:
@@ -272,13 +280,14 @@ def _append_versions(
         record.name_hash = item.name_hash
         record.last_seen_run = run
         record.missing_since = None
+        record.is_due = False
         note_assessment(record, assessment)
     new = [record for record, _, _ in assessed if not record.pk]
     old = [record for record, _, _ in assessed if record.pk]
     SourceRecord.objects.bulk_create(new)
     SourceRecord.objects.bulk_update(
         old,
-        ["last_seen_run", "missing_since", *ASSESSED_COLUMNS, "name_hash"],
+        ["last_seen_run", "missing_since", "is_due", *ASSESSED_COLUMNS, "name_hash"],
     )
     SourceRecordVersion.objects.filter(
         pk__in=[r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id],

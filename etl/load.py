@@ -415,7 +415,7 @@ def _close_versions(
             row.outcome = _outcome(member, group, change)
             row.facility_id = id_by_code[change.facility_code]
             row.good_version_id = row.latest_version_id
-            row.withdrawn_in_id, row.is_due = None, False
+            row.withdrawn_in_id = None
             rows.append(row)
     versions = SourceRecordVersion.objects.filter(source_record__in=[row.pk for row in rows])
     versions.filter(state=State.LOADED).update(state=State.SUPERSEDED)
@@ -425,7 +425,7 @@ def _close_versions(
         rows,
         update_conflicts=True,
         unique_fields=["source_record_id"],
-        update_fields=["facility", "good_version", "outcome", "withdrawn_in", "is_due"],
+        update_fields=["facility", "good_version", "outcome", "withdrawn_in"],
     )
 
 

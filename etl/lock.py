@@ -50,7 +50,7 @@ def _connect() -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
 
 def _describe_holder(asking: "psycopg.Connection[tuple[object, ...]]") -> str:
     """Return the line that names who imports: its run, or, of a dry run or one that just began, its session."""
-    for _ in range(5):
+    for _ in range(3):
         run = ImportRun.objects.filter(status=ImportRun.Status.RUNNING).first()
         if run:
             since = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S")

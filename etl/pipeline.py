@@ -119,7 +119,7 @@ def _open_or_resume(options: ImportOptions) -> ImportRun:
         log.info("run resumed", run=run.pk, attempt=run.attempt)
         return run
     if options.resume:
-        log.warning("nothing to resume", code="nothing-to-resume", remedy="this is a new run")
+        log.info("nothing to resume", remedy="this is a new run")
     return open_run(ImportRun.Kind.IMPORT, user=User.import_user(), options=stored)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
@@ -30,7 +31,7 @@ def last_id() -> int:
 
 
 def test_every_business_table_is_audited() -> None:
-    tables = {model._meta.db_table for model in apps.get_models()}
+    tables = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
     assert tables - UNAUDITED == {model._meta.db_table for model in audited_models()}
 
 
@@ -148,6 +149,14 @@ def test_an_edit_in_admin_is_the_persons_in_one_request(admin_client: Client, im
     assert entry.changed_by is not None
     assert entry.changed_by.username == "admin"
     assert str(entry.session_id).startswith("request:")
+
+
+def test_a_group_that_a_person_joins_is_audited(db: None) -> None:
+    user, group = User.objects.create(username="nina"), Group.objects.create(name="registry")
+    before = last_id()
+    user.groups.add(group)
+    user.groups.remove(group)
+    assert [entry.operation for entry in entries(audit_id__gt=before)] == ["INSERT", "DELETE"]
 
 
 @pytest.mark.parametrize(
