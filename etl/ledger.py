@@ -66,12 +66,16 @@ def stage_source(
     """Return how many records of a source were staged: all of them, or none where the stream raises.
 
     Each new or changed record appends a version; an unchanged one is only marked as seen in this run, and one that the
-    ledger knows but the source lists no more as missing.
+    ledger knows but the source lists no more as missing. What this run staged before stays: it was resumed, or the reply to
+    its COMMIT was lost.
     """
     with fenced(run):
+        files = SourceFile.objects.filter(run=run, source=source.name)
+        if files and all(file.is_staged for file in files):
+            return sum(file.records for file in files)
         count = _stage_stream(stream, run, source, reference, fingerprint)
         _note_missing(run, source)
-        SourceFile.objects.filter(run=run, source=source.name).update(is_staged=True)
+        files.update(is_staged=True)
     return count
 
 

@@ -20,7 +20,7 @@ from etl.models import ImportRun, SourceFile
 from etl.reference import read_reference
 from etl.resilience import persist
 from etl.runs import close_run, open_run, resume_run, running
-from etl.soundness import SoundFiles, find_sound_sources, unstaged
+from etl.soundness import SoundFiles, find_sound_sources
 from etl.sources import SOURCES, Source
 from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
@@ -126,11 +126,7 @@ def _open_or_resume(options: ImportOptions) -> ImportRun:
 def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Reference) -> None:
     """Run pass 1 for each sound source; one whose file changes underneath is refused whole."""
     fingerprint = pipeline_fingerprint(reference)
-    waiting = unstaged(sound)
     for name, files in sound.items():
-        if name not in waiting:  # staged before the run was interrupted
-            state.read[name] = sum(row.records for row, _ in files)
-            continue
         try:
             state.read[name] = persist(partial(_stage_source, SOURCES[name], files, state.run, reference, fingerprint))
         except EtlError as error:

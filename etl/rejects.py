@@ -125,7 +125,8 @@ def _restage(ids: Sequence[int], run: ImportRun, reference: Reference) -> dict[s
     read: dict[str, int] = {}
     fingerprint = pipeline_fingerprint(reference)
     with fenced(run):
-        for version in find(RejectFilter(ids=tuple(ids), state="all")).iterator(chunk_size=500) if ids else ():
+        chosen = SourceRecordVersion.objects.filter(pk__in=ids).select_related("source_record", "source_file")
+        for version in chosen.order_by("pk").iterator(chunk_size=500):
             assessment = _assess_again(version, reference)
             version.standardised = to_canonical(assessment.record) if assessment.record else None
             version.findings = [asdict(finding) for finding in assessment.findings]

@@ -1,6 +1,6 @@
 """The first reading of a run: which sources have sound files, and which are refused, with the reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -117,8 +117,3 @@ def _warn_of_count(source: Source, files: Sequence[Inspection], state: RunState)
     if not is_known and expected and not expected / 2 <= records <= expected * 2:
         state.warnings.append(f"{source.name}: {records} records where about {expected} were expected")
         log.warning("record count unexpected", source=source.name, records=records, expected=expected)
-
-
-def unstaged(sound: Mapping[str, SoundFiles]) -> dict[str, SoundFiles]:
-    """Return the sources that an interrupted attempt of the run has not staged yet."""
-    return {name: files for name, files in sound.items() if not all(row.is_staged for row, _ in files)}
