@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import sleep
 
 import psycopg
@@ -13,6 +13,7 @@ from django.utils import timezone
 from core.audit import acting
 from etl.errors import LockHeldError, SupersededError
 from etl.models import ImportRun
+from etl.resilience import persist
 
 LOCK = 0x47565243  # "GVRC": the advisory lock of everything that writes the registry from the ledger
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -29,8 +30,12 @@ def import_lock() -> Iterator[None]:
         (is_ours,) = holder.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() or (False,)
         if not is_ours:
             raise LockHeldError(_describe_holder(holder))
-        _mark_dead_runs()
-        yield
+        persist(_mark_dead_runs)
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):  # closing frees it too, but only once the server has noticed
+                holder.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 @contextmanager

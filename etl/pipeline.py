@@ -120,7 +120,7 @@ def _open_or_resume(options: ImportOptions) -> ImportRun:
         return run
     if options.resume:
         log.info("nothing to resume", remedy="this is a new run")
-    return open_run(ImportRun.Kind.IMPORT, user=User.import_user(), options=stored)
+    return open_run(ImportRun.Kind.IMPORT, user=persist(User.import_user), options=stored)
 
 
 def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Reference) -> None:

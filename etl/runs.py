@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 
 from core.models import User
-from etl.errors import EtlError
+from etl.errors import EtlError, SupersededError
 from etl.models import ImportRun
 from etl.resilience import persist
 
@@ -20,15 +21,10 @@ INTERRUPTED_EXIT = 5
 
 def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) -> ImportRun:
     """Return a new run; its row says who works where, for the one who finds the lock held."""
-    run = ImportRun(
-        kind=kind,
-        started_at=timezone.now(),
-        started_by=user,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        options=dict(options),
-    )
-    persist(run.save)
+    who = {"kind": kind, "started_at": timezone.now(), "host": socket.gethostname(), "pid": os.getpid()}
+    # not create(): the reply to an earlier attempt's INSERT may have been lost
+    open_once = partial(ImportRun.objects.get_or_create, **who, defaults={"started_by": user, "options": dict(options)})
+    run, _ = persist(open_once)
     return run
 
 
@@ -41,7 +37,7 @@ def resume_run(*, options: Mapping[str, Any]) -> ImportRun | None:
     run.status, run.error, run.finished_at = ImportRun.Status.RUNNING, "", None
     run.attempt += 1  # what the interrupted attempt left running may not write any more
     run.host, run.pid = socket.gethostname(), os.getpid()
-    persist(run.save)
+    run.save()
     return run
 
 
@@ -53,7 +49,10 @@ def running(run: ImportRun) -> Iterator[None]:
         yield
     except BaseException as error:  # whatever ends a run, Ctrl-C included, its row says so; then it goes on up
         reason = str(error) if isinstance(error, EtlError) else type(error).__name__
-        with suppress(DatabaseError, InterfaceError), _brief_patience():  # the database may be what went away
+        with (
+            suppress(DatabaseError, InterfaceError, SupersededError),
+            _brief_patience(),
+        ):  # the database may be what went away
             close_run(run, status=_status_of(error), error=reason)
         raise
     finally:
@@ -81,8 +80,10 @@ def _status_of(error: BaseException) -> ImportRun.Status:
 
 
 def close_run(run: ImportRun, *, status: str, error: str = "", summary: Mapping[str, Any] | None = None) -> None:
-    """Write a run's end into its row, unless another run took over and did."""
+    """Write a run's end into its row; raises SupersededError where another run took over and did."""
     run.status, run.error, run.finished_at, run.summary = status, error, timezone.now(), dict(summary or {})
     values = {name: getattr(run, name) for name in ("status", "error", "finished_at", "summary", "findings")}
     mine = ImportRun.objects.filter(pk=run.pk, attempt=run.attempt, status=ImportRun.Status.RUNNING)
-    mine.update(**values)
+    written = mine.update(**values) or ImportRun.objects.filter(pk=run.pk, finished_at=run.finished_at).exists()
+    if not written:
+        raise SupersededError(f"run {run.pk} was taken for dead, and another one began")
