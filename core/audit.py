@@ -1,7 +1,8 @@
 """The audit trail: triggers in PostgreSQL write it, so that bulk writes, admin edits and raw SQL all appear in it.
 
-A model takes part by declaring `audit_hides`, the columns that its images leave out (mostly none). The application role
-may only read the trail (see database_roles.py). Who changed a row comes from acting(), for the transaction it opens.
+A model takes part by declaring `audit_hides`, the columns of which its images hold a short hash only (mostly none), and may
+name `audit_ignores`, columns that count for nothing. The application role may only read the trail (see database_roles.py).
+Who changed a row comes from acting(), for the transaction it opens.
 """
 
 from collections.abc import Iterator
@@ -19,30 +20,43 @@ _EVENTS = {
 }
 # The second UPDATE statement pairs rows whose primary key itself was changed: a join by key would lose them.
 _FUNCTION = """
+CREATE OR REPLACE FUNCTION public.audit_image(image jsonb, hidden text[]) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $function$
+  SELECT CASE WHEN hidden = '{}' THEN image ELSE image || (
+    SELECT jsonb_object_agg(name, left(encode(sha256(convert_to(image->>name, 'UTF8')), 'hex'), 12)) FROM unnest(hidden) AS name
+  ) END
+$function$;
 CREATE OR REPLACE FUNCTION public.record_audit() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off -- the plan of a small first statement would serve a large one for the rest of the session
+AS $function$
 DECLARE
   pk CONSTANT text := TG_ARGV[0];
   hidden CONSTANT text[] := string_to_array(TG_ARGV[1], ',');
-  stamps CONSTANT text[] := string_to_array(TG_ARGV[2], ',');
+  ignored CONSTANT text[] := string_to_array(TG_ARGV[2], ',');
+  stamps CONSTANT text[] := string_to_array(TG_ARGV[3], ',');
   actor CONSTANT bigint := NULLIF(current_setting('gvrc.user_id', true), '')::bigint;
-  session CONSTANT text := COALESCE(NULLIF(current_setting('gvrc.session_id', true), ''), 'db:' || session_user);
+  session CONSTANT text :=
+    left(COALESCE(NULLIF(current_setting('gvrc.session_id', true), ''), 'db:' || session_user), 100);
 BEGIN
   IF TG_TABLE_SCHEMA <> 'public' THEN
     RAISE EXCEPTION 'the audit trail takes no rows of %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME;
   END IF;
   IF TG_OP = 'INSERT' THEN
     INSERT INTO public.audit_trail (table_name, record_id, operation, new_values, changed_by, changed_at, session_id)
-    SELECT TG_TABLE_NAME, (image->>pk)::bigint, TG_OP, image - hidden, actor, clock_timestamp(), session
+    SELECT TG_TABLE_NAME, (image->>pk)::bigint, TG_OP, public.audit_image(image - ignored, hidden), actor,
+      clock_timestamp(), session
     FROM (SELECT to_jsonb(n) AS image FROM new_rows n) AS added;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO public.audit_trail (table_name, record_id, operation, old_values, changed_by, changed_at, session_id)
-    SELECT TG_TABLE_NAME, (image->>pk)::bigint, TG_OP, image - hidden, actor, clock_timestamp(), session
+    SELECT TG_TABLE_NAME, (image->>pk)::bigint, TG_OP, public.audit_image(image - ignored, hidden), actor,
+      clock_timestamp(), session
     FROM (SELECT to_jsonb(o) AS image FROM old_rows o) AS gone;
   ELSE
     INSERT INTO public.audit_trail
       (table_name, record_id, operation, old_values, new_values, changed_by, changed_at, session_id)
-    WITH olds AS (SELECT to_jsonb(o) AS image FROM old_rows o), news AS (SELECT to_jsonb(n) AS image FROM new_rows n),
+    WITH olds AS (SELECT to_jsonb(o) - ignored AS image FROM old_rows o),
+    news AS (SELECT to_jsonb(n) - ignored AS image FROM new_rows n),
     moved_from AS (
       SELECT image, row_number() OVER (ORDER BY (image->>pk)::bigint) AS place FROM olds
       WHERE NOT EXISTS (SELECT FROM news WHERE news.image->>pk = olds.image->>pk)
@@ -56,9 +70,9 @@ BEGIN
       UNION ALL
       SELECT moved_from.image, moved_to.image FROM moved_from JOIN moved_to USING (place)
     )
-    SELECT TG_TABLE_NAME, (pairs.after->>pk)::bigint, TG_OP, pairs.before - hidden, pairs.after - hidden,
-      actor, clock_timestamp(), session
-    FROM pairs WHERE pairs.before - hidden - stamps IS DISTINCT FROM pairs.after - hidden - stamps;
+    SELECT TG_TABLE_NAME, (pairs.after->>pk)::bigint, TG_OP, public.audit_image(pairs.before, hidden),
+      public.audit_image(pairs.after, hidden), actor, clock_timestamp(), session
+    FROM pairs WHERE pairs.before - stamps IS DISTINCT FROM pairs.after - stamps;
   END IF;
   RETURN NULL;
 END
@@ -111,7 +125,8 @@ def install_triggers() -> None:
 def _trigger_ddl(model: type[models.Model]) -> str:
     """Return the DDL of a table's triggers; one trigger cannot serve several events with transition tables."""
     meta = model._meta
-    arguments = f"'{meta.pk.column}', '{','.join(model.audit_hides)}', '{','.join(STAMPS)}'"  # type: ignore[attr-defined] # audited_models() looked
+    lists = (model.audit_hides, getattr(model, "audit_ignores", ()), STAMPS)  # type: ignore[attr-defined] # audited_models() looked
+    arguments = ", ".join(f"'{text}'" for text in (meta.pk.column, *(",".join(names) for names in lists)))
     return "".join(
         f'CREATE OR REPLACE TRIGGER audit_{event.lower()} AFTER {event} ON "{meta.db_table}"'
         f" REFERENCING {tables} FOR EACH STATEMENT EXECUTE FUNCTION public.record_audit({arguments});\n"

@@ -22,6 +22,10 @@ CANNOT_BE_READ = "cannot be read"
 SHORTEST_KEY = 32  # characters
 
 
+class ReservedWordsError(ValueError):
+    """A value says what stands for one that no key opens."""
+
+
 class Decrypted(str):  # noqa: SLOT000 - it carries its token in its dictionary
     """A value as it was read, with its token and column: written back unchanged to that column, it keeps the token."""
 
@@ -56,7 +60,7 @@ def encrypt(value: str, *, column: str) -> str:
         return value.token
     if value == CANNOT_BE_READ:
         message = f"'{CANNOT_BE_READ}' stands for a value that no key opens and is never written in its place"
-        raise ValueError(message)
+        raise ReservedWordsError(message)
     return _cipher(settings.FIELD_KEYS, column).encrypt(value.encode()).decode() if value else ""
 
 

@@ -67,6 +67,8 @@ def configure(options: dict[str, Any]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(options["level"])
+    # Django's defaults print and mail tracebacks as they are: what they say goes through the scrubber, too
+    logging.getLogger("django").handlers = []
     # Django's own server prints its requests; at INFO they would drown the import's events.
     logging.getLogger("django.server").propagate = False
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -13,7 +13,8 @@ IMPORT_USER = "import"  # the system user that imports run as
 class User(AbstractUser):
     """A person, or the system user that imports run as (it cannot log in)."""
 
-    audit_hides = ("password", "last_login")
+    audit_hides = ("password",)
+    audit_ignores = ("last_login",)
 
     user_id = models.BigAutoField(primary_key=True)
 

@@ -18,7 +18,7 @@ from core.middleware import in_own_transactions
 from core.models import User
 from etl.errors import EtlError
 from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord, SourceRecordVersion
-from etl.rejects import SETTLED, RejectFilter, discard, find_waiting, replay
+from etl.rejects import STATES, RejectFilter, discard, find_waiting, replay
 from etl.stages import clean
 from etl.stages.report import COLUMNS, table_rows
 from facilities.admin import ContactForm, ContactInline, FacilityAdmin, FacilityTypeAdmin
@@ -202,7 +202,7 @@ class WaitingFilter(SimpleListFilter):
         return [("yes", "Would load today")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[SourceRecordVersion]) -> QuerySet[SourceRecordVersion]:  # noqa: ARG002
-        return queryset.filter(pk__in=find_waiting()) if self.value() else queryset
+        return queryset.filter(source_record__in=find_waiting(), state="rejected") if self.value() else queryset
 
 
 @admin.register(SourceRecordVersion)
@@ -227,7 +227,7 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
     @admin.action(description="Replay the chosen rejects", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:
         assert isinstance(request.user, User)
-        ids = tuple(chosen.filter(state__in=SETTLED["all"]).values_list("pk", flat=True))
+        ids = tuple(chosen.filter(state__in=STATES["all"]).values_list("source_record", flat=True))
         try:
             summary = replay(RejectFilter(ids=ids, state="all"), user=request.user) if ids else None
         except EtlError as error:
@@ -244,8 +244,8 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
     @admin.action(description="Discard the chosen rejects", permissions=["replay"])
     def discard_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:
         assert isinstance(request.user, User)
-        ids = tuple(chosen.filter(state=SourceRecordVersion.State.REJECTED).values_list("pk", flat=True))
-        count = discard(RejectFilter(ids=ids), user=request.user, session="request:discard") if ids else 0
+        ids = tuple(chosen.filter(state=SourceRecordVersion.State.REJECTED).values_list("source_record", flat=True))
+        count = discard(RejectFilter(ids=ids), user=request.user) if ids else 0
         self.message_user(request, f"{count} rejects discarded.", messages.SUCCESS if count else messages.WARNING)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecordVersion]:

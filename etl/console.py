@@ -53,7 +53,9 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
         if reason := _WORLD_FAULTS.get(sqlstate_of(error)):
             stderr.write(reason)
             return FAILURE
-        stderr.write(f"the database went away ({_kind_of(error)}); start it, then import with --resume")
+        stderr.write(
+            f"the database went away ({_kind_of(error)}); start it and run the command again, an import with --resume"
+        )
         return INTERRUPTED
     except DatabaseError as error:
         log.exception("database refused", code="database-refused")
@@ -65,7 +67,9 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
         )
         return FAILURE
     except KeyboardInterrupt:
-        stderr.write("interrupted; what was written is whole; import with --resume to go on")
+        stderr.write(
+            "interrupted; what was written is whole; run the same command again to go on, an import with --resume"
+        )
         return INTERRUPTED
     except Exception as error:  # the last net: no traceback reaches a user
         log.exception("unexpected error", code="unexpected")
@@ -138,7 +142,7 @@ def _print_table(summary: Mapping[str, Any]) -> None:
 def last_line(summary: Mapping[str, Any]) -> str:
     """Return the line that names the run and the next useful command."""
     if summary["dry_run"]:
-        return f"Dry run {summary['status']}; nothing was written. Next: {MANAGE} import_facilities"
+        return f"Dry run {summary['status']}; nothing was written. Next: the same command without --dry-run"
     return f"Run {summary['run']} {summary['status']}. Next: {_next_command(summary)}"
 
 

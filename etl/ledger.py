@@ -9,16 +9,16 @@ from time import perf_counter
 from typing import Any
 
 import structlog
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import OuterRef, Subquery
 
 from core.crypto import Unreadable, blind_index
 from etl.errors import WrongKeyError
 from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.resilience import isolate, refused_by_database
-from etl.sources import Source
+from etl.sources import SOURCES, Source
 from etl.stages import clean
-from etl.stages.canonical import to_canonical
+from etl.stages.canonical import from_canonical, to_canonical
 from etl.stages.identity import name_hash, natural_key
 from etl.stages.records import FacilityRecord, Finding, RawRecord, Reference, Severity, StagedFacility
 from etl.stages.rules import find_rule_breaks
@@ -85,7 +85,11 @@ def _note_missing(run: ImportRun, source: Source) -> None:
     waiting = SourceRecordVersion.objects.filter(source_record__in=unseen, state=State.PENDING)
     overtaken = list(waiting.values_list("source_record", flat=True))
     waiting.update(state=State.UNDONE)
-    SourceRecord.objects.filter(pk__in=overtaken).update(latest_version=F("good_version"), outcome=Outcome.UNDONE)
+    records = SourceRecord.objects.filter(pk__in=overtaken).select_related("good_version__source_file")
+    for chunk in batched(records, CHUNK):
+        for record in chunk:
+            record.latest_version, record.outcome = record.good_version, Outcome.UNDONE
+        fall_back(chunk)
     unseen.filter(missing_since__isnull=True, latest_version__isnull=False).update(missing_since=run)
 
 
@@ -196,8 +200,10 @@ def _stage_chunk(
             outcome=outcome,
             missing_since=None,
         )
+    for record, _ in fresh:
+        record.missing_since = None
     if fresh:
-        _append_versions(fresh, run, source, reference, fingerprint)
+        append_versions(fresh, run, source, reference, fingerprint)
 
 
 def _says_the_same(latest: SourceRecordVersion, item: ReadRecord, fingerprint: str) -> bool:
@@ -269,13 +275,14 @@ def _is_any(_: SourceRecord, __: ReadRecord) -> bool:
     return True
 
 
-def _append_versions(
+def append_versions(
     fresh: Sequence[tuple[SourceRecord, ReadRecord]],
     run: ImportRun,
     source: Source,
     reference: Reference,
     fingerprint: str,
 ) -> None:
+    """Assess records and give each a new version, pending or rejected; its latest one gives way."""
     assessed = [
         (record, item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference))
         for record, item in fresh
@@ -283,7 +290,6 @@ def _append_versions(
     for record, item, assessment in assessed:
         record.name_hash = item.name_hash
         record.last_seen_run = run
-        record.missing_since = None
         record.is_due = False
         note_assessment(record, assessment)
     new = [record for record, _, _ in assessed if not record.pk]
@@ -309,6 +315,34 @@ def private_contact_indexes(record: FacilityRecord) -> list[str]:
     return sorted({FacilityContact.index_of(value)[:16] for value in values})
 
 
+def fall_back(records: Sequence[SourceRecord]) -> None:
+    """Save records whose version did not come to stay: matching finds them again by what their good version says.
+
+    One without a good version is found by nothing; one that no key opens is left as it is.
+    """
+    good = SourceRecordVersion.objects.select_related("source_file", "source_record").in_bulk(
+        [record.good_version_id for record in records if record.good_version_id]
+    )
+    for record in records:
+        version = good.get(record.good_version_id or 0)
+        if version is None:
+            record.county_code, record.identifier, record.contact_indexes = "", "", []
+        elif not isinstance(version.standardised, Unreadable) and not isinstance(version.raw, Unreadable):
+            _note_matching_columns(record, from_canonical(version.standardised))
+            item = read_record(version.source_file, from_stored(version), SOURCES[record.source])
+            record.name_hash = item.name_hash
+    # an upsert by primary key: bulk_update() would send a CASE for every row and column
+    SourceRecord.objects.bulk_create(
+        records, update_conflicts=True, unique_fields=["source_record_id"], update_fields=_FALLEN_BACK
+    )
+
+
+_FALLEN_BACK = (
+    "facility", "good_version", "latest_version", "outcome", "county_code", "identifier", "contact_indexes", "name_hash",
+    "missing_since", "withdrawn_in", "is_due",
+)  # fmt: skip
+
+
 ASSESSED_COLUMNS = ("outcome", "county_code", "identifier", "contact_indexes")
 
 
@@ -316,9 +350,13 @@ def note_assessment(record: SourceRecord, assessment: Assessment) -> None:
     """Set the ASSESSED_COLUMNS of a record, unsaved: what becomes of it, and by what matching finds it."""
     record.outcome = Outcome.REJECTED if assessment.is_rejected else Outcome.PENDING
     if assessment.record and not assessment.is_rejected:
-        record.county_code = assessment.record.county_code
-        record.identifier = assessment.record.identifier[:80]
-        record.contact_indexes = private_contact_indexes(assessment.record)
+        _note_matching_columns(record, assessment.record)
+
+
+def _note_matching_columns(record: SourceRecord, said: FacilityRecord) -> None:
+    record.county_code = said.county_code
+    record.identifier = said.identifier[:80]
+    record.contact_indexes = private_contact_indexes(said)
 
 
 def _version(
@@ -343,6 +381,9 @@ def _version(
         standardised=canonical,
         findings=[asdict(finding) for finding in assessment.findings],
         state=(State.DISCARDED if is_settled else State.REJECTED) if assessment.is_rejected else State.PENDING,
+        settled_by=before.settled_by if is_settled and before else None,
+        settled_at=before.settled_at if is_settled and before else None,
+        withdrawn_before=record.withdrawn_in,
         attempts=before.attempts + 1 if is_again and before else 1,
     )
 

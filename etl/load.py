@@ -1,25 +1,27 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import batched, count
 from time import perf_counter
 from typing import Any
 
 import structlog
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.errors import WrongKeyError
 from etl.facility_rows import FacilityWriter, RowIds, existing_state, pinned_targets
+from etl.ledger import fall_back
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.pairs import pair_across_counties, save_pairs
-from etl.resilience import Fault, fault_of, isolate, persist, refused_by_database
+from etl.resilience import Fault, fault_of, isolate, persist, refused_by_database, sqlstate_of
 from etl.sources import SOURCES
 from etl.stages.canonical import from_canonical
 from etl.stages.dedupe import MatchRecord, Pair, match_county
@@ -33,6 +35,7 @@ from facilities.pin_targets import kind_of
 log = structlog.get_logger(__name__)
 Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
 
+CLASH = [{"rule": "registration-number-clash"}]
 SHARED_BY = 5  # a contact on more source records than this is a brand's or a hotline and tells no place from another
 
 
@@ -78,20 +81,52 @@ class Loaded:
     """What pass 2 did."""
 
     batches: int = 0
-    pairs_to_review: int = 0
 
 
 def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> Loaded:
     """Return what was done with every pending version of these sources: each stands for a facility, or was refused."""
     loaded = Loaded()
     writer = new_writer(run)
-    for groups in _in_batches(_pending_groups(run, sources, reference, loaded), batch_size):
+    for groups in _in_batches(_pending_groups(run, sources, reference), batch_size):
         started = perf_counter()
         load_batch(groups, writer=writer, run=run)
         loaded.batches += 1
         log.info("batch loaded", batch=loaded.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
-    loaded.pairs_to_review += persist(partial(_pair_across_counties, run))
+    persist(partial(_pair_across_counties, run))
+    if loaded.batches or run.attempt > 1 or persist(partial(_follows_unfinished, run)):
+        _settle_numbers(run, writer, batch_size)
     return loaded
+
+
+def _follows_unfinished(run: ImportRun) -> bool:
+    """Return whether the run before this one may have left something to settle."""
+    before = ImportRun.objects.filter(pk__lt=run.pk).first()
+    return before is not None and before.status in {ImportRun.Status.INTERRUPTED, ImportRun.Status.FAILED}
+
+
+def _settle_numbers(run: ImportRun, writer: FacilityWriter, batch_size: int) -> None:
+    """Let who lost a registration number try again: its holder may have given it up in a later batch."""
+    losers = SourceRecordVersion.objects.filter(findings__contains=CLASH, state=State.LOADED)
+    of_losers = losers.filter(source_record__facility__isnull=False).values_list("source_record__facility", flat=True)
+    facilities: list[int] = persist(partial(list, of_losers.order_by("source_record__facility").distinct()))
+    for part in batched(facilities, batch_size):
+        groups = list(persist(partial(standing_groups, part)).values())
+        load_batch(groups, writer=writer, run=run)
+        persist(partial(_forget_settled_clashes, run, groups))
+
+
+def _forget_settled_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
+    """Take the finding off the records whose facility got the number that they claim."""
+    claims = {m.row.pk: m.record.registration_number for group in groups for m in group.members}
+    held = SourceRecord.objects.filter(pk__in=claims).values_list("pk", "facility__registration_number")
+    settled = [pk for pk, number in held if number == claims[pk]]
+    versions = SourceRecordVersion.objects.filter(
+        source_record__in=settled, state=State.LOADED, findings__contains=CLASH
+    )
+    with fenced(run):
+        for version in versions.only("findings"):
+            version.findings = [f for f in version.findings if f["rule"] != CLASH[0]["rule"]]
+            version.save(update_fields=["findings"])
 
 
 def new_writer(run: ImportRun) -> FacilityWriter:
@@ -142,32 +177,66 @@ def _not_yet_loaded(groups: Sequence[Group]) -> list[Group]:
 
 
 def _reject_guilty(group: Group, error: Exception, writer: FacilityWriter, run: ImportRun) -> None:
-    """Reject the record of a facility that the database refuses, and load the others; all where no single one is guilty."""
-    for suspect in group.pending if len(group.pending) > 1 else ():
-        rest = replace(group, members=tuple(member for member in group.members if member is not suspect))
-        try:
-            with transaction.atomic():
-                _load_groups([rest], writer, run)
-        except (DatabaseError, ValueError) as other:
-            if fault_of(other) is not Fault.DATA:
-                raise
-        else:
-            _reject([suspect], error)
-            return
-    _reject(group.pending, error)
+    """Reject the records of a facility that the database refuses, each tried alone, and load the others."""
+    if not group.pending:
+        log.error("facility refused", code="facility-refused", facility=group.facility_id, sqlstate=sqlstate_of(error))
+        return
+    guilty = [
+        member for member in group.pending if not _lands(_without(group, set(group.pending) - {member}), writer, run)
+    ]
+    rest = _without(group, set(guilty))
+    if not guilty or (rest.pending and not _lands(rest, writer, run)):
+        guilty, rest = list(group.pending), _without(group, set(group.pending))
+    if rest.pending:
+        _load_groups([rest], writer, run)
+    _reject(guilty, error)
+
+
+def _without(group: Group, left_out: AbstractSet[Member]) -> Group:
+    """Return a group where these members say what they said last, if they were ever loaded, or nothing."""
+    records = [member.row.pk for member in left_out if member.row.good_version_id]
+    before = {row.pk: row for row in SourceRecord.objects.filter(pk__in=records).select_related("good_version")}
+    members = []
+    for member in group.members:
+        if member not in left_out:
+            members.append(member)
+        elif (row := before.get(member.row.pk)) and row.good_version:
+            members.append(Member(row, _opened(row, row.good_version), is_pending=False))
+    return replace(group, members=tuple(members))
+
+
+def _lands(group: Group, writer: FacilityWriter, run: ImportRun) -> bool:
+    """Return whether the database takes a group; nothing of it stays."""
+    try:
+        with transaction.atomic():
+            _load_groups([group], writer, run)
+            transaction.set_rollback(True)
+    except (DatabaseError, ValueError) as error:
+        if fault_of(error) is not Fault.DATA:
+            raise
+        return False
+    return True
+
+
+def _pending_versions(records: Sequence[int]) -> QuerySet[SourceRecordVersion]:
+    waiting = SourceRecordVersion.objects.filter(source_record__in=records, state=State.PENDING)
+    return waiting.only("findings", "pointer", "state")  # what is sealed stays closed
 
 
 def _reject(members: Sequence[Member], error: Exception) -> None:
     finding = asdict(refused_by_database(error))
     records = [member.row.pk for member in members]
-    for version in SourceRecordVersion.objects.filter(source_record__in=records, state=State.PENDING):
+    for version in _pending_versions(records):
         version.state = State.REJECTED
         version.findings = [*version.findings, finding | {"pointer": version.pointer}]
         version.save(update_fields=["state", "findings"])
-    SourceRecord.objects.filter(pk__in=records).update(outcome=Outcome.REJECTED)
+    rejected = list(SourceRecord.objects.filter(pk__in=records))
+    for record in rejected:
+        record.outcome = Outcome.REJECTED
+    fall_back(rejected)
 
 
-def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference, loaded: Loaded) -> Iterator[Group]:
+def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference) -> Iterator[Group]:
     """Yield what there is to load, county by county in the order of their codes: a batch may span counties."""
     pending = Q(latest_version__state=State.PENDING, source__in=sources)
     counties = SourceRecord.objects.filter(pending).order_by("county_code").values_list("county_code", flat=True)
@@ -178,7 +247,7 @@ def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference
         members = persist(partial(_county_members, county_code, pending, settled))
         matchable = [_match_record(member, reference, shared) for member in members]
         clusters, pairs = match_county(matchable)
-        loaded.pairs_to_review += persist(partial(_save_pairs, members, pairs, run))
+        persist(partial(_save_pairs, members, pairs, run))
         for indexes in clusters:
             group = tuple(members[index] for index in indexes)
             if any(member.is_pending for member in group):
@@ -186,14 +255,14 @@ def _pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference
                 yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
 
 
-def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> int:
+def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> None:
     with fenced(run):
-        return save_pairs([member.row for member in members], pairs, changed=_changed(members), run=run)
+        save_pairs([member.row for member in members], pairs, changed=_changed(members), run=run)
 
 
-def _pair_across_counties(run: ImportRun) -> int:
+def _pair_across_counties(run: ImportRun) -> None:
     with fenced(run):
-        return pair_across_counties(run)
+        pair_across_counties(run)
 
 
 def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
@@ -238,16 +307,17 @@ def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> 
     ]
 
 
-def standing_members(facilities: Sequence[int]) -> list[Member]:
-    """Return the records that stand for these facilities and were not withdrawn, each with its last good version."""
+def standing_groups(facilities: Sequence[int]) -> dict[int, Group]:
+    """Return, for each facility that a record still stands for, the group of these records, each with its good version."""
     rows = SourceRecord.objects.filter(
         facility__in=facilities, good_version__isnull=False, withdrawn_in__isnull=True
     ).select_related("good_version")
-    members = []
+    members: dict[int, list[Member]] = defaultdict(list)
     for row in rows.order_by("source", "key", "occurrence"):
         assert row.good_version is not None
-        members.append(Member(row, _opened(row, row.good_version), is_pending=False))
-    return members
+        assert row.facility_id is not None
+        members[row.facility_id].append(Member(row, _opened(row, row.good_version), is_pending=False))
+    return {facility: Group(tuple(left), facility) for facility, left in members.items()}
 
 
 def _opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
@@ -360,7 +430,16 @@ def _without_clashing_numbers(
     goldens: Sequence[FacilityRecord],
     facilities: Sequence[Facility | None],
 ) -> list[FacilityRecord]:
-    """Return the golden records, each without a registration number that another facility holds, with a finding."""
+    """Return the golden records, each without a registration number that another facility holds, with a finding.
+
+    A number that a person pinned stays where it is, and its facility claims no other.
+    """
+    goldens = [
+        replace(golden, registration_number=facility.registration_number or "")
+        if facility and "registration_number" in pinned_targets(facility)
+        else golden
+        for golden, facility in zip(goldens, facilities, strict=True)
+    ]
     wanted = {golden.registration_number for golden in goldens if golden.registration_number}
     owners = dict(
         Facility.objects.filter(registration_number__in=wanted).values_list("registration_number", "facility_code"),
@@ -387,7 +466,7 @@ def _without_clashing_numbers(
 def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
     """Add the finding to each pending record that claims the number."""
     finding = {
-        "rule": "registration-number-clash",
+        **CLASH[0],
         "severity": Severity.WARNING.value,
         "field": "registration_number",
         "message": f"its registration number belongs to {owner}; the facility is kept without one",
@@ -399,7 +478,7 @@ def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
 
 
 def _add_finding(records: Sequence[int], finding: Mapping[str, Any]) -> None:
-    for version in SourceRecordVersion.objects.filter(source_record__in=records, state=State.PENDING):
+    for version in _pending_versions(records):
         version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), dict(finding)]
         version.save(update_fields=["findings"])
 

@@ -166,6 +166,23 @@ class SourceRecordVersion(models.Model):
     findings = models.JSONField(default=list)
     state = models.CharField(max_length=20, choices=State)
     loaded_in = models.ForeignKey(ImportRun, on_delete=models.PROTECT, null=True, related_name="+")
+    settled_by = models.ForeignKey(
+        "core.User",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="who discarded this reject",
+    )
+    settled_at = models.DateTimeField(null=True)
+    withdrawn_before = models.ForeignKey(
+        ImportRun,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="the run that had withdrawn its record, when it came back",
+    )
     attempts = models.PositiveIntegerField(default=1, help_text="how often it was read: imports and replays")
 
     class Meta:
@@ -174,6 +191,11 @@ class SourceRecordVersion(models.Model):
         indexes = [
             models.Index(fields=["source_record"], condition=Q(state="pending"), name="idx_versions_pending"),
             models.Index(fields=["state", "run"], name="idx_versions_state"),
+            models.Index(
+                fields=["source_record"],
+                condition=Q(findings__contains=[{"rule": "registration-number-clash"}]),
+                name="idx_versions_clash",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,14 +13,14 @@ from etl.stages.dedupe import Pair, Verdict
 
 def save_pairs(
     rows: Sequence[SourceRecord], pairs: Sequence[Pair], *, changed: AbstractSet[int], run: ImportRun
-) -> int:
-    """Return how many pairs are newly up for review; what a person decided is never overwritten.
+) -> None:
+    """Write the pairs that matching found; what a person decided is never overwritten.
 
     An open pair of a record that changed is closed where the record no longer resembles the other.
     """
     found = {tuple(sorted((rows[pair.first].pk, rows[pair.second].pk))): pair for pair in pairs}
     if not found and not changed:
-        return 0
+        return
     touching = DuplicatePair.objects.filter(Q(first__in=changed) | Q(second__in=changed) | _any_pair(found))
     known = {(pair.first_id, pair.second_id): pair for pair in touching}
     open_pairs = {ids for ids, pair in known.items() if pair.decision == DuplicatePair.Decision.TO_REVIEW}
@@ -37,10 +37,6 @@ def save_pairs(
         update_conflicts=True,
         unique_fields=["first", "second"],
         update_fields=["score", "features", "decision", "run"],
-    )
-    return sum(
-        row.decision == DuplicatePair.Decision.TO_REVIEW and (row.first_id, row.second_id) not in open_pairs
-        for row in pair_rows
     )
 
 
@@ -62,8 +58,8 @@ def _pair_row(ids: tuple[int, ...], pair: Pair, run: ImportRun) -> DuplicatePair
     )
 
 
-def pair_across_counties(run: ImportRun) -> int:
-    """Return how many pairs are newly up for review because one national facility code stands in two counties."""
+def pair_across_counties(run: ImportRun) -> None:
+    """Put pairs up for review because one national facility code stands in two counties."""
     loaded = SourceRecord.objects.filter(facility__isnull=False).exclude(identifier="")
     codes = (
         loaded.values("identifier")
@@ -83,6 +79,4 @@ def pair_across_counties(run: ImportRun) -> int:
         for one, other in combinations(records, 2)
         if one.county_code != other.county_code and one.facility_id != other.facility_id
     ]  # fmt: skip
-    before = DuplicatePair.objects.count() if rows else 0
     DuplicatePair.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
-    return DuplicatePair.objects.count() - before if rows else 0

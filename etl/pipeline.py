@@ -25,7 +25,7 @@ from etl.sources import SOURCES, Source
 from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
 from etl.summary import Progress, RunState, summarise
-from etl.withdraw import withdraw_missing
+from etl.withdraw import count_doubtful, withdraw_missing
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,8 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
 
 def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
     state = RunState(_open_or_resume(options))
+    if options.resume and state.run.attempt == 1:
+        state.warnings.append(_why_not_resumed(state.run))
     with running(state.run):
         with state.step("reference", progress):
             persist(check_keys)
@@ -118,9 +120,17 @@ def _open_or_resume(options: ImportOptions) -> ImportRun:
     if run:
         log.info("run resumed", run=run.pk, attempt=run.attempt)
         return run
-    if options.resume:
-        log.info("nothing to resume", remedy="this is a new run")
     return open_run(ImportRun.Kind.IMPORT, user=persist(User.import_user), options=stored)
+
+
+def _why_not_resumed(run: ImportRun) -> str:
+    """Return what a person should know who asked to resume and got a new run."""
+    last = persist(ImportRun.objects.filter(pk__lt=run.pk).first)
+    if last and last.kind == ImportRun.Kind.IMPORT and last.status == ImportRun.Status.INTERRUPTED:
+        did = last.options
+        sources = ", ".join(did.get("sources", [])) or "all sources"
+        return f"run {last.pk} was not resumed but replaced: it imported {sources} of {did.get('data_dir')}, with other options"
+    return "there was nothing to resume: this is a new run"
 
 
 def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Reference) -> None:
@@ -153,4 +163,8 @@ def _deactivate(state: RunState, options: ImportOptions) -> None:
     if state.errors:
         state.warnings.append("nothing was deactivated, because a source was refused")
         return
+    if doubtful := persist(partial(count_doubtful, state.run, sources=list(state.read))):
+        state.warnings.append(
+            f"{doubtful} missing records stay in service: new rejects may be them; mend those, then deactivate again"
+        )
     state.deactivated = withdraw_missing(state.run, sources=list(state.read), batch_size=options.batch_size)

@@ -17,9 +17,14 @@ from geography.models import Constituency, County, PlaceAlias, Ward
 
 
 def load_reference(folder: Path) -> dict[str, int]:
-    """Return how many rows each table of reference data has after loading the fixtures in a folder."""
+    """Return how many rows each table of reference data has after loading the fixtures in a folder: all of it, or nothing.
+
+    Raises ReferenceDataError where an alias names a place that is not there.
+    """
     with acting(User.import_user().pk, "command:load_geography"):
-        return load_geography(folder) | load_lookups(folder / "lookups.json")
+        counts = load_geography(folder) | load_lookups(folder / "lookups.json")
+        read_reference()
+    return counts
 
 
 def read_reference() -> Reference:
@@ -40,8 +45,12 @@ def read_reference() -> Reference:
         message = "geography or lookups are not loaded: run `manage.py load_geography` first"
         raise ReferenceDataError(message)
     aliases = [Alias(a.level, a.alias, a.parent_code, a.target_code, a.kind) for a in PlaceAlias.objects.all()]
+    try:
+        gazetteer = Gazetteer.of(places, aliases)
+    except ValueError as error:
+        raise ReferenceDataError(f"{error}: mend that row of place_aliases.csv, or the place alias in admin") from error
     return Reference(
-        gazetteer=Gazetteer.of(places, aliases),
+        gazetteer=gazetteer,
         facility_types=_lookup((row, row.type_name) for row in types),
         kind_by_type={row.code: row.kind for row in types},
         services=_lookup((row, row.category_name) for row in ServiceCategory.objects.all()),

@@ -1,37 +1,38 @@
 """The dead letters: records that were rejected, to look at, to run through the pipeline again, or to settle."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import batched
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from core.audit import acting
 from core.models import User
 from etl.errors import UnknownRejectError
 from etl.fingerprint import pipeline_fingerprint
 from etl.key_check import check_keys
-from etl.ledger import ASSESSED_COLUMNS, Assessment, assess, from_stored, note_assessment, read_record
+from etl.ledger import Assessment, ReadRecord, append_versions, assess, from_stored, read_record
 from etl.load import load_pending
 from etl.lock import fenced, import_lock
-from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.models import ImportRun, SourceRecordVersion
 from etl.reference import read_reference
 from etl.resilience import persist
 from etl.runs import close_run, open_run, running
 from etl.sources import SOURCES
-from etl.stages.canonical import to_canonical
 from etl.stages.records import Reference, Severity
 from etl.summary import Progress, RunState, summarise
 
 State = SourceRecordVersion.State
-SETTLED = {"open": [State.REJECTED], "discarded": [State.DISCARDED], "all": [State.REJECTED, State.DISCARDED]}
+STATES = {"open": [State.REJECTED], "discarded": [State.DISCARDED], "all": [State.REJECTED, State.DISCARDED]}
 MOST_TRIED = 5000  # open rejects that are read again to count those that waited for a mended alias
 
 
 @dataclass(frozen=True, slots=True)
 class RejectFilter:
-    """Which rejects: by run, by source, by rule, by number; of `state` open, discarded or all."""
+    """Which rejects: by run, by source, by rule, by number (of the source record, which stays); open, discarded or all."""
 
     run: int | None = None
     source: str = ""
@@ -42,7 +43,7 @@ class RejectFilter:
 
 def find(wanted: RejectFilter) -> QuerySet[SourceRecordVersion]:
     """Return the rejected versions that no newer one replaced, oldest first; raises UnknownRejectError for a wrong number."""
-    found = SourceRecordVersion.objects.filter(state__in=SETTLED[wanted.state])
+    found = SourceRecordVersion.objects.filter(state__in=STATES[wanted.state])
     if wanted.run is not None:
         found = found.filter(run=wanted.run)
     if wanted.source:
@@ -50,8 +51,8 @@ def find(wanted: RejectFilter) -> QuerySet[SourceRecordVersion]:
     if wanted.rule:
         found = found.filter(findings__contains=[{"rule": wanted.rule, "severity": Severity.REJECT.value}])
     if wanted.ids:
-        found = found.filter(pk__in=wanted.ids)
-        unknown = set(wanted.ids) - set(found.values_list("pk", flat=True))
+        found = found.filter(source_record__in=wanted.ids)
+        unknown = set(wanted.ids) - set(found.values_list("source_record", flat=True))
         if unknown:
             message = (
                 f"there is no {wanted.state} reject {min(unknown)}: `rejects list --state all` shows what there is"
@@ -63,7 +64,7 @@ def find(wanted: RejectFilter) -> QuerySet[SourceRecordVersion]:
 def describe(version: SourceRecordVersion) -> dict[str, Any]:
     """Return a reject as `rejects list --json` shows it: where it stands, every finding (values masked), attempts, state."""
     return {
-        "id": version.pk,
+        "id": version.source_record_id,
         "source": version.source_record.source,
         "run": version.run_id,
         "file": version.source_file.name,
@@ -75,11 +76,10 @@ def describe(version: SourceRecordVersion) -> dict[str, Any]:
     }
 
 
-def discard(wanted: RejectFilter, *, user: User, session: str) -> int:
+def discard(wanted: RejectFilter, *, user: User) -> int:
     """Return how many rejects were settled by hand; their records still count as rejected, and are not asked for again."""
-    with acting(user.pk, session):
-        ids = list(find(wanted).values_list("pk", flat=True))
-        return SourceRecordVersion.objects.filter(pk__in=ids, state=State.REJECTED).update(state=State.DISCARDED)
+    found = SourceRecordVersion.objects.filter(pk__in=find(wanted).values("pk"), state=State.REJECTED)
+    return found.update(state=State.DISCARDED, settled_by=user, settled_at=timezone.now())
 
 
 def replay(
@@ -90,8 +90,8 @@ def replay(
     What passes now is loaded; the rest stays rejected, with the findings of today. Raises LockHeldError beside an import.
     """
     with import_lock():
-        ids = list(find(wanted).values_list("pk", flat=True))
-        state = RunState(open_run(ImportRun.Kind.REPLAY, user=user, options=asdict(wanted) | {"ids": ids}))
+        ids = list(find(wanted).values_list("pk", flat=True))  # of versions
+        state = RunState(open_run(ImportRun.Kind.REPLAY, user=user, options=asdict(wanted)))
         with running(state.run):
             with state.step("reference", progress):
                 persist(check_keys)
@@ -110,46 +110,37 @@ def replay(
     return summary
 
 
-def find_waiting() -> list[int]:
-    """Return the open rejects that would load today, because an alias, a lookup or a mapping was mended since."""
+def find_waiting(wanted: RejectFilter = RejectFilter()) -> list[int]:
+    """Return the numbers of the rejects that would load today, since an alias, a lookup or a mapping was mended."""
     reference = read_reference()
     fingerprint = pipeline_fingerprint(reference)
-    stale = find(RejectFilter()).exclude(fingerprint=fingerprint)[:MOST_TRIED]
-    return [
-        version.pk for version in stale.iterator(chunk_size=500) if not _assess_again(version, reference).is_rejected
-    ]
+    stale = find(wanted).exclude(fingerprint=fingerprint)[:MOST_TRIED]
+    versions = stale.iterator(chunk_size=500)
+    return [v.source_record_id for v in versions if not _assess_again(v, reference).is_rejected]
 
 
 def _restage(ids: Sequence[int], run: ImportRun, reference: Reference) -> dict[str, int]:
-    """Return how many rejects of each source were read again: each is pending now, or rejected once more."""
-    read: dict[str, int] = {}
+    """Return how many rejects of each source were read again: each has a new version, pending or rejected once more."""
     fingerprint = pipeline_fingerprint(reference)
+    rejected = SourceRecordVersion.objects.filter(pk__in=ids).select_related("source_record", "source_file")
+    read = Counter(rejected.values_list("source_record__source", flat=True))
     with fenced(run):
-        chosen = SourceRecordVersion.objects.filter(pk__in=ids).select_related("source_record", "source_file")
-        for version in chosen.order_by("pk").iterator(chunk_size=500):
-            assessment = _assess_again(version, reference)
-            version.standardised = to_canonical(assessment.record) if assessment.record else None
-            version.findings = [asdict(finding) for finding in assessment.findings]
-            version.fingerprint = fingerprint
-            version.attempts += 1
-            if not assessment.is_rejected:
-                version.state = State.PENDING
-            version.save(update_fields=["standardised", "findings", "fingerprint", "attempts", "state"])
-            record = version.source_record
-            record.last_seen_run = run
-            note_assessment(record, assessment)
-            record.save(update_fields=["last_seen_run", *ASSESSED_COLUMNS])
-            read[record.source] = read.get(record.source, 0) + 1
-    return read
+        for name in read:
+            of_source = rejected.filter(source_record__source=name).exclude(source_record__last_seen_run=run)
+            for chunk in batched(of_source.order_by("pk").iterator(chunk_size=500), 500):
+                fresh = [(version.source_record, _read_again(version)) for version in chunk]
+                append_versions(fresh, run, SOURCES[name], reference, fingerprint)
+    return dict(read)
+
+
+def _read_again(version: SourceRecordVersion) -> ReadRecord:
+    """Return a stored raw record as it was read; its key and its content are what they were."""
+    version.source_record.latest_version = version
+    item = read_record(version.source_file, from_stored(version), SOURCES[version.source_record.source])
+    return replace(item, key=version.source_record.key, content_hash=version.content_hash)
 
 
 def _assess_again(version: SourceRecordVersion, reference: Reference) -> Assessment:
-    """Return what the pipeline makes of a stored raw record today; its key stays what it was."""
-    source = SOURCES[version.source_record.source]
-    item = read_record(version.source_file, from_stored(version), source)
-    return assess(item.raw, item.staged, source=source, key=version.source_record.key, reference=reference)
-
-
-def open_count() -> int:
-    """Return how many rejects wait for a person."""
-    return SourceRecord.objects.filter(latest_version__state=State.REJECTED).count()
+    """Return what the pipeline makes of a stored raw record today."""
+    source, item = SOURCES[version.source_record.source], _read_again(version)
+    return assess(item.raw, item.staged, source=source, key=item.key, reference=reference)

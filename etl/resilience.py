@@ -21,6 +21,7 @@ from django.db import (
 )
 from pybreaker import CircuitBreaker, CircuitBreakerError, CircuitMemoryStorage
 
+from core.crypto import ReservedWordsError
 from etl.errors import DatabaseAwayError
 from etl.stages.records import Finding, Severity
 
@@ -29,6 +30,12 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0  # seconds
 # https://www.postgresql.org/docs/16/errcodes-appendix.html
 _TRANSIENT = ("40001", "40P01", "55P03", "57P0", "08", "53300")
 _DATA = ("21", "22", "23", "44", "P0001")
+_SAID_BY_THE_DRIVER = (
+    DataError,
+    IntegrityError,
+    UnicodeError,
+    ReservedWordsError,
+)  # or by us, before PostgreSQL saw it
 _STATEMENT_TIMEOUT = "57014"
 
 
@@ -48,7 +55,7 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.TRANSIENT
     if state == _STATEMENT_TIMEOUT:
         return Fault.TIMEOUT
-    if state.startswith(_DATA) or (not state and isinstance(error, DataError | IntegrityError | ValueError)):
+    if state.startswith(_DATA) or (not state and isinstance(error, _SAID_BY_THE_DRIVER)):
         return Fault.DATA
     return Fault.TRANSIENT if not state and isinstance(error, OperationalError | InterfaceError) else Fault.OTHER
 

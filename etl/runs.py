@@ -31,8 +31,9 @@ def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) ->
 def resume_run(*, options: Mapping[str, Any]) -> ImportRun | None:
     """Return the last run, running again, if it is an import that was interrupted while it did just this; else None."""
     run = ImportRun.objects.first()  # the newest
-    is_resumable = run and run.kind == ImportRun.Kind.IMPORT and run.status == ImportRun.Status.INTERRUPTED
-    if run is None or not is_resumable or run.options != dict(options):
+    # under the lock a running one can only be this very one: the reply to an earlier attempt was lost
+    resumable = {ImportRun.Status.INTERRUPTED, ImportRun.Status.RUNNING}
+    if run is None or run.kind != ImportRun.Kind.IMPORT or run.status not in resumable or run.options != dict(options):
         return None
     run.status, run.error, run.finished_at = ImportRun.Status.RUNNING, "", None
     run.attempt += 1  # what the interrupted attempt left running may not write any more

@@ -24,7 +24,9 @@ def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dic
     seen = SourceRecord.objects.filter(last_seen_run=run).values_list("source", "outcome").annotate(n=Count("pk"))
     for source, outcome, count in seen:
         counted[source][outcome] = count
-    gone = SourceRecord.objects.filter(source__in=read, missing_since__isnull=False).values_list("source")
+    gone = SourceRecord.objects.filter(
+        source__in=read, missing_since__isnull=False, latest_version__isnull=False
+    ).values_list("source")
     missing = dict(gone.annotate(n=Count("pk")))
     for source, records in read.items():
         if sum(counted[source][outcome] for outcome in OUTCOMES) != records:
@@ -61,6 +63,11 @@ def find_missing(sources: Sequence[str], most: int) -> list[dict[str, Any]]:
         {"source": source, "file": name, "pointer": pointer, "facility_code": code or "", "since_run": run}
         for source, name, pointer, code, run in rows[:most]
     ]
+
+
+def count_to_review(run: ImportRun) -> int:
+    """Return how many pairs the run, all its attempts, put up for review."""
+    return DuplicatePair.objects.filter(run=run, decision=DuplicatePair.Decision.TO_REVIEW).count()
 
 
 def find_dataset_findings() -> list[dict[str, str]]:

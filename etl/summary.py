@@ -17,6 +17,7 @@ from etl.load import Loaded
 from etl.models import ImportRun
 from etl.statement import (
     OUTCOMES,
+    count_to_review,
     find_dataset_findings,
     find_missing,
     find_rejects,
@@ -69,7 +70,7 @@ def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_ru
     for name, row in books.items() if is_import else ():
         _complain_of_nothing(name, row, state)
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
-    if settings.ETL_ANOMALY_DETECTION and loaded.batches:
+    if settings.ETL_ANOMALY_DETECTION and (loaded.batches or state.run.attempt > 1):
         state.run.findings = find_dataset_findings()
     rejects = find_rejects(state.run)
     seconds = perf_counter() - state.started
@@ -83,7 +84,7 @@ def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_ru
         "rejects": rejects[:MOST_LISTED],
         "missing": find_missing(list(state.read), MOST_LISTED),
         "deactivated": state.deactivated,
-        "duplicates": {"merged": totals["merged"], "to_review": loaded.pairs_to_review},
+        "duplicates": {"merged": totals["merged"], "to_review": count_to_review(state.run)},
         "quality": measure_quality(state.run, sources=sources, read=state.read if is_import else {}),
         "seconds": round(seconds, 3),
         "seconds_by_step": state.seconds,

@@ -7,19 +7,16 @@ from itertools import batched
 from typing import Any
 
 from django.db import connection, models, transaction
-from django.db.models import Q
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 
 from core.audit import audited_models
-from core.crypto import Unreadable
-from core.models import AuditEntry, User
+from core.models import FACILITY_ID, AuditEntry, User
 from etl.errors import UnknownRunError
 from etl.key_check import check_keys
-from etl.ledger import from_stored, private_contact_indexes, read_record
+from etl.ledger import fall_back
 from etl.lock import fenced, import_lock, session_of
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
 from etl.runs import close_run, open_run, running
-from etl.sources import SOURCES
-from etl.stages.canonical import from_canonical
 from etl.stages.records import Severity
 from facilities.models import Facility, FacilityContact
 
@@ -85,19 +82,20 @@ def _undoable(run_id: int) -> ImportRun:
 
 def _undo(run: ImportRun, user: User) -> Undone:
     undo_run = open_run(ImportRun.Kind.UNDO, user=user, options={"run": run.pk})
-    with running(undo_run):
-        with fenced(undo_run), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = 0")  # one run may have made a hundred thousand facilities
-            changed = _facilities_changed(run)
-            kept = _kept(run, changed)
-            free = changed - kept.keys()
-            created = _created(run) & free
-            _lay_out(cursor, run, free)
-            _revert_ledger(run, kept=set(kept))
-            _restore_rows(cursor, run, created)
-            ImportRun.objects.filter(pk=run.pk).update(undone_by=undo_run)
-            codes = dict(Facility.objects.filter(pk__in=kept).values_list("pk", "facility_code"))
-        named = {codes.get(pk, f"facility {pk}"): reason for pk, reason in kept.items()}
+    with running(undo_run), fenced(undo_run), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")  # one run may have made a hundred thousand facilities
+        changed = _facilities_changed(run)
+        kept = _kept(run, changed)
+        kept |= _held_up_by_numbers(run, changed, kept)
+        free = changed - kept.keys()
+        created = _created(run) & free
+        _lay_out(cursor, run, free)
+        _drop_other_pairs(cursor, run, kept=set(kept))
+        _revert_ledger(run, kept=set(kept))
+        _restore_rows(cursor, created)
+        ImportRun.objects.filter(pk=run.pk).update(undone_by=undo_run)
+        codes = dict(Facility.objects.filter(pk__in=kept).values_list("pk", "facility_code"))
+        named = {codes[pk]: reason for pk, reason in kept.items()}
         undone = Undone(run.pk, undo_run.pk, len(created), len(free - created), named)
         close_run(undo_run, status=ImportRun.Status.SUCCEEDED, summary={"undo": undone.as_json()})
     return undone
@@ -126,24 +124,50 @@ def _kept(run: ImportRun, changed: set[int]) -> dict[int, str]:
     reasons: dict[int, str] = {}
     if first is None:
         return reasons
-    undone = ImportRun.objects.filter(undone_by__isnull=False)
-    settled = {session_of(r) for r in undone} | {session_of(r.undone_by) for r in undone if r.undone_by}
-    later = (
-        AuditEntry.objects.filter(audit_id__gt=first)
-        .exclude(session_id=session_of(run))
-        .exclude(session_id__in=settled)
-        .select_related("changed_by")
-    )
-    for entry in later.order_by("audit_id").iterator():
-        values = entry.new_values or entry.old_values or {}
-        pk = values.get("facility_id")
-        if pk in changed:
-            reasons[pk] = f"changed since by {_author(entry)}"
+    later = AuditEntry.objects.filter(audit_id__gt=first).exclude(session_id__in=_settled(run))
+    about = later.annotate(facility=FACILITY_ID).filter(facility__in=[str(pk) for pk in changed])
+    newest = about.values("facility").annotate(newest=Max("audit_id")).values("newest")
+    for entry in AuditEntry.objects.filter(pk__in=newest).select_related("changed_by"):
+        reasons[(entry.new_values or entry.old_values or {})["facility_id"]] = f"changed since by {_author(entry)}"
+    read_again = SourceRecordVersion.objects.filter(
+        source_record=OuterRef("pk"), loaded_in=run, content_hash=OuterRef("good_version__content_hash")
+    )  # by other aliases or rules; it says nothing new
     joined = SourceRecord.objects.filter(facility__in=changed, good_version__loaded_in__gt=run.pk)
-    for pk, later_run in joined.values_list("facility", "good_version__loaded_in"):
+    for pk, later_run in joined.exclude(Exists(read_again)).values_list("facility", "good_version__loaded_in"):
         if pk is not None:
-            reasons.setdefault(pk, f"run {later_run} found it listed elsewhere, too")
+            reasons.setdefault(pk, f"a record that run {later_run} loaded stands for it, too")
     return reasons
+
+
+def _settled(run: ImportRun) -> set[str]:
+    """Return the sessions that do not count as later changes: the run itself, undone runs, and undoes."""
+    settled = ImportRun.objects.filter(Q(pk=run.pk) | Q(undone_by__isnull=False) | Q(kind=ImportRun.Kind.UNDO))
+    return {session_of(other) for other in settled}
+
+
+def _held_up_by_numbers(run: ImportRun, changed: set[int], kept: Mapping[int, str]) -> dict[int, str]:
+    """Return the facilities that cannot get their registration number back, because one that is kept holds it by now."""
+    first = AuditEntry.objects.filter(session_id=session_of(run), table_name="facilities", operation="UPDATE")
+    images = first.order_by("-audit_id").values_list("record_id", "old_values__registration_number")
+    numbers = {pk: number for pk, number in images if pk in changed and number}  # the oldest image wins
+    holders = Facility.objects.filter(registration_number__in=numbers.values())
+    holder_of = {
+        number: (pk, code) for pk, number, code in holders.values_list("pk", "registration_number", "facility_code")
+    }
+    held: dict[int, str] = {}
+    while True:
+        found = {
+            pk: f"its registration number is held by {holder_of[number][1]}"
+            for pk, number in numbers.items()
+            if pk not in kept
+            and pk not in held
+            and number in holder_of
+            and holder_of[number][0] != pk
+            and (holder_of[number][0] in kept or holder_of[number][0] in held or holder_of[number][0] not in changed)
+        }
+        if not found:
+            return held
+        held |= found
 
 
 def _author(entry: AuditEntry) -> str:
@@ -168,7 +192,7 @@ def _lay_out(cursor: Any, run: ImportRun, facilities: set[int]) -> None:
     )
 
 
-def _restore_rows(cursor: Any, run: ImportRun, created: set[int]) -> None:
+def _restore_rows(cursor: Any, created: set[int]) -> None:
     """Write every row of the temporary table back: children go before their facility, and come after it."""
     tables: list[type[models.Model]] = [model for model in audited_models() if hasattr(model, "facility")]
     for table in (*tables, Facility):
@@ -176,7 +200,6 @@ def _restore_rows(cursor: Any, run: ImportRun, created: set[int]) -> None:
     _restore(cursor, Facility)
     for model in tables:
         _restore(cursor, model)
-    _drop_redecided_pairs(cursor, run)
     _delete_made(cursor, DuplicatePair)
     _restore(cursor, DuplicatePair)
     cursor.execute("DROP TABLE undo_rows")
@@ -185,13 +208,15 @@ def _restore_rows(cursor: Any, run: ImportRun, created: set[int]) -> None:
     assert not Facility.objects.filter(pk__in=created).exists()
 
 
-def _drop_redecided_pairs(cursor: Any, run: ImportRun) -> None:
-    """Leave the pairs that a person or a later run decided since as they are."""
+def _drop_other_pairs(cursor: Any, run: ImportRun, *, kept: set[int]) -> None:
+    """Leave pairs as they are that a person or a later run decided since, or of which a record's facility is kept."""
     cursor.execute(
-        "DELETE FROM undo_rows u WHERE u.table_name = 'duplicate_pairs' AND EXISTS (SELECT FROM audit_trail a"
-        " WHERE a.table_name = u.table_name AND a.record_id = u.record_id AND a.session_id <> %s"
-        " AND a.audit_id > (SELECT min(audit_id) FROM audit_trail WHERE session_id = %s))",
-        [session_of(run), session_of(run)],
+        "DELETE FROM undo_rows u WHERE u.table_name = 'duplicate_pairs' AND ("
+        " EXISTS (SELECT FROM audit_trail a WHERE a.table_name = u.table_name AND a.record_id = u.record_id"
+        "  AND a.session_id <> ALL(%s) AND a.audit_id > (SELECT min(audit_id) FROM audit_trail WHERE session_id = %s))"
+        " OR EXISTS (SELECT FROM duplicate_pairs p JOIN source_records r ON r.source_record_id IN (p.first_id, p.second_id)"
+        "  WHERE p.pair_id = u.record_id AND r.facility_id = ANY(%s)))",
+        [sorted(_settled(run)), session_of(run), sorted(kept)],
     )
 
 
@@ -211,19 +236,22 @@ def _restore(cursor: Any, model: type[models.Model]) -> None:
     columns = [field.column for field in meta.concrete_fields if field.column and field.column != key]
     # imports raise this; nothing but two people lower it
     images = {c: "i.is_confidential OR t.is_confidential" if c == "is_confidential" else f'i."{c}"' for c in columns}
-    rows = (
-        f'(SELECT (jsonb_populate_record(NULL::"{meta.db_table}", image)).* FROM undo_rows'  # noqa: S608 - names of our own tables
-        f" WHERE table_name = '{meta.db_table}' AND image IS NOT NULL) i"
-    )
+    table = meta.db_table
+    images_of = f"undo_rows u WHERE u.table_name = '{table}' AND u.image IS NOT NULL"
+    # over the row as it stands: a column that a migration added since keeps its value
+    rows = f"""(SELECT i.* FROM "{table}" now JOIN (SELECT * FROM {images_of}) u ON now."{key}" = u.record_id
+        CROSS JOIN LATERAL jsonb_populate_record(now, u.image) i) i"""  # noqa: S608 - names of our own tables
     if make_way := _MAKES_WAY.get(model):
         setting, where = make_way
-        cursor.execute(f'UPDATE "{meta.db_table}" t SET {setting} FROM {rows} WHERE t."{key}" = i."{key}" AND {where}')  # noqa: S608
+        cursor.execute(f'UPDATE "{table}" t SET {setting} FROM {rows} WHERE t."{key}" = i."{key}" AND {where}')  # noqa: S608
     assignments = ", ".join(f'"{column}" = {image}' for column, image in images.items())
-    cursor.execute(f'UPDATE "{meta.db_table}" t SET {assignments} FROM {rows} WHERE t."{key}" = i."{key}"')  # noqa: S608
+    cursor.execute(f'UPDATE "{table}" t SET {assignments} FROM {rows} WHERE t."{key}" = i."{key}"')  # noqa: S608
     names = ", ".join(f'"{column}"' for column in (key, *columns))
     cursor.execute(
-        f'INSERT INTO "{meta.db_table}" ({names}) SELECT {names} FROM {rows}'  # noqa: S608
-        f' WHERE NOT EXISTS (SELECT FROM "{meta.db_table}" t WHERE t."{key}" = i."{key}")'
+        f'INSERT INTO "{table}" ({names}) SELECT {names} FROM (SELECT i.* FROM (SELECT * FROM {images_of}) u'  # noqa: S608
+        f' CROSS JOIN LATERAL jsonb_populate_record(NULL::"{table}", u.image) i) i'
+        f' WHERE NOT EXISTS (SELECT FROM "{table}" t WHERE t."{key}" = i."{key}")'
+        + (" ON CONFLICT (first_id, second_id) DO NOTHING" if model is DuplicatePair else "")
     )
 
 
@@ -242,7 +270,8 @@ def _revert_ledger(run: ImportRun, *, kept: set[int]) -> None:
     touched = SourceRecord.objects.filter(
         Q(versions__run=run) | Q(versions__loaded_in=run) | Q(missing_since=run) | Q(withdrawn_in=run)
     )
-    records = touched.exclude(facility__in=kept).distinct().prefetch_related("versions__source_file")
+    versions = SourceRecordVersion.objects.defer("raw", "standardised")
+    records = touched.exclude(facility__in=kept).distinct().prefetch_related(Prefetch("versions", versions))
     for chunk in batched(records.iterator(chunk_size=500), 500):
         states: dict[str, list[int]] = defaultdict(list)  # state -> versions that get it
         for record in chunk:
@@ -250,16 +279,10 @@ def _revert_ledger(run: ImportRun, *, kept: set[int]) -> None:
             record.withdrawn_in_id = None if record.withdrawn_in_id == run.pk else record.withdrawn_in_id
             record.is_due = True
             _revert_versions(record, run, states)
-        SourceRecord.objects.bulk_update(chunk, _REVERTED)
-        for state, versions in states.items():
-            SourceRecordVersion.objects.filter(pk__in=versions).update(state=state)
+        for state, ids in states.items():
+            SourceRecordVersion.objects.filter(pk__in=ids).update(state=state)
         SourceRecordVersion.objects.filter(pk__in=states[State.UNDONE]).update(loaded_in=None)
-
-
-_REVERTED = (
-    "facility", "good_version", "latest_version", "outcome", "county_code", "identifier", "contact_indexes", "name_hash",
-    "missing_since", "withdrawn_in", "is_due",
-)  # fmt: skip
+        fall_back(chunk)
 
 
 def _revert_versions(record: SourceRecord, run: ImportRun, states: dict[str, list[int]]) -> None:
@@ -268,28 +291,21 @@ def _revert_versions(record: SourceRecord, run: ImportRun, states: dict[str, lis
     mine = [v for v in versions if v.loaded_in_id == run.pk or (v.run_id == run.pk and v.loaded_in_id is None)]
     if not mine:
         return
+    said = {version.content_hash for version in mine}
+    mine += [v for v in versions if v.pk > mine[0].pk and v.content_hash in said]  # read again since, by other aliases
     before = [version for version in versions if version not in mine and version.state != State.UNDONE]
     good = next((version for version in before if version.loaded_in_id), None)
     newest = before[0] if before else None
     is_reject = newest is not None and any(f["severity"] == Severity.REJECT.value for f in newest.findings)
+    is_pending = newest is not None and newest.state == State.PENDING  # staged by a run that was interrupted
     states[State.UNDONE] += [version.pk for version in mine]
-    record.good_version, record.latest_version = good, newest if is_reject else good
-    record.outcome = Outcome.REJECTED if is_reject else Outcome.UNDONE
+    withdrawn = next((version.withdrawn_before_id for version in mine if version.withdrawn_before_id), None)
+    if withdrawn:  # it had come back with the run
+        record.withdrawn_in_id = record.missing_since_id = withdrawn
+    record.good_version, record.latest_version = good, newest if is_reject or is_pending else good
+    record.outcome = Outcome.REJECTED if is_reject else Outcome.PENDING if is_pending else Outcome.UNDONE
+    record.facility = record.facility if good else None
     if good:
         states[State.LOADED].append(good.pk)
-        _set_matching_columns(record, good)
-    else:
-        record.facility = None
     if newest and is_reject:
-        states[State.REJECTED].append(newest.pk)
-
-
-def _set_matching_columns(record: SourceRecord, version: SourceRecordVersion) -> None:
-    """Set by what matching finds a record to what its version says; one that cannot be opened leaves them as they are."""
-    if isinstance(version.standardised, Unreadable) or isinstance(version.raw, Unreadable):
-        return
-    said = from_canonical(version.standardised)
-    record.county_code, record.identifier = said.county_code, said.identifier[:80]
-    record.contact_indexes = private_contact_indexes(said)
-    version.source_record = record
-    record.name_hash = read_record(version.source_file, from_stored(version), SOURCES[record.source]).name_hash
+        states[State.DISCARDED if newest.settled_by_id else State.REJECTED].append(newest.pk)

@@ -1,14 +1,14 @@
 """--deactivate-missing: records that their source lists no more stop standing for their facility."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from itertools import batched
 
 import structlog
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from etl.load import Group, load_batch, new_writer, standing_members
+from etl.load import load_batch, new_writer, standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord
 from etl.resilience import persist
@@ -25,37 +25,46 @@ def withdraw_missing(run: ImportRun, *, sources: Sequence[str], batch_size: int)
     """
     writer = new_writer(run)
     deactivated = 0
-    for facilities in batched(persist(partial(_facilities_of_missing, sources)), batch_size):
+    for facilities in batched(persist(partial(_facilities_of_missing, run, sources)), batch_size):
         persist(partial(_mark_withdrawn, run, facilities, sources))
-        groups = persist(partial(_groups_left, facilities))
+        groups = persist(partial(standing_groups, facilities))
         load_batch(list(groups.values()), writer=writer, run=run)
         deactivated += persist(partial(_deactivate, run, set(facilities) - groups.keys()))
     return deactivated
 
 
-def _facilities_of_missing(sources: Sequence[str]) -> list[int]:
+def count_doubtful(run: ImportRun, *, sources: Sequence[str]) -> int:
+    """Return how many missing records may be listed after all: as a reject, which came when they went, of unknown identity."""
+    return _missing(sources).filter(withdrawn_in__isnull=True).count() - _certain(run, sources).count()
+
+
+def _missing(sources: Sequence[str]) -> QuerySet[SourceRecord]:
+    return SourceRecord.objects.filter(source__in=sources, missing_since__isnull=False, facility__isnull=False)
+
+
+def _certain(run: ImportRun, sources: Sequence[str]) -> QuerySet[SourceRecord]:
+    """Return the missing records that no reject can be: none of their source's came as late as they went."""
+    never_loaded = SourceRecord.objects.filter(
+        source=OuterRef("source"), last_seen_run=run, outcome="rejected", good_version__isnull=True,
+        first_seen_run__gte=OuterRef("missing_since"),
+    )  # fmt: skip
+    return _missing(sources).filter(withdrawn_in__isnull=True).exclude(Exists(never_loaded))
+
+
+def _facilities_of_missing(run: ImportRun, sources: Sequence[str]) -> list[int]:
     """Return the facilities that a missing record of these sources stands for, and is not yet withdrawn from."""
-    missing = SourceRecord.objects.filter(source__in=sources, missing_since__isnull=False, facility__isnull=False)
-    waiting = missing.filter(withdrawn_in__isnull=True).order_by("facility")
-    # and what a run that was interrupted after withdrawing them left in service
-    unfinished = missing.filter(withdrawn_in__isnull=False, facility__is_active=True).order_by("facility")
-    ids = {*waiting.values_list("facility", flat=True), *unfinished.values_list("facility", flat=True)}
+    standing = SourceRecord.objects.filter(facility=OuterRef("facility"), withdrawn_in__isnull=True)
+    # a run that was interrupted after withdrawing them left these in service
+    unfinished = (
+        _missing(sources).filter(withdrawn_in__isnull=False, facility__is_active=True).exclude(Exists(standing))
+    )
+    ids = {*_certain(run, sources).values_list("facility", flat=True), *unfinished.values_list("facility", flat=True)}
     return sorted(pk for pk in ids if pk is not None)
 
 
 def _mark_withdrawn(run: ImportRun, facilities: Sequence[int], sources: Sequence[str]) -> None:
     with fenced(run):
-        SourceRecord.objects.filter(
-            facility__in=facilities, source__in=sources, missing_since__isnull=False, withdrawn_in__isnull=True
-        ).update(withdrawn_in=run)
-
-
-def _groups_left(facilities: Sequence[int]) -> dict[int, Group]:
-    """Return, for each facility that a record still stands for, the records to fold it from."""
-    members = defaultdict(list)
-    for member in standing_members(facilities):
-        members[member.row.facility_id].append(member)
-    return {facility: Group(tuple(left), facility) for facility, left in members.items() if facility is not None}
+        _certain(run, sources).filter(facility__in=facilities).update(withdrawn_in=run)
 
 
 def _deactivate(run: ImportRun, facilities: set[int]) -> int:

@@ -8,6 +8,7 @@ from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import unquote
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -119,9 +120,30 @@ class SealedForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it gen
 
 
 class FacilityForm(SealedForm):
-    """A facility."""
+    """A facility; a page that was opened before the facility changed is not saved over the change."""
 
     sealed_fields = ("address",)
+    seen_at = forms.CharField(required=False, widget=forms.HiddenInput, label="")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen_at"] = self._changed_at()
+
+    def _changed_at(self) -> str:
+        return self.instance.updated_at.isoformat() if self.instance.pk else ""
+
+    @property
+    def changed_data(self) -> list[str]:
+        return [name for name in super().changed_data if name != "seen_at"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if values.get("seen_at") and values["seen_at"] != self._changed_at():
+            by = self.instance.updated_by or "somebody"
+            raise forms.ValidationError(
+                f"{by} changed this facility after you opened the page. Open it again, then make your change."
+            )
+        return values
 
 
 class ContactForm(SealedForm):
@@ -160,8 +182,31 @@ class ContactInline(TabularInline):
     tab = True
 
 
+class CoordinateForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
+    """A position; a browser always sends some accuracy, so that alone is no position."""
+
+    class Meta:
+        model = FacilityCoordinate
+        fields = ["latitude", "longitude", "accuracy_level"]
+
+    def has_changed(self) -> bool:
+        return bool({"latitude", "longitude"} & set(self.changed_data)) or bool(self.instance.pk and self.changed_data)
+
+    def clean(self) -> dict[str, Any]:
+        """Return the form's values; raises ValidationError for half a position, or one off the map."""
+        values = super().clean() or self.cleaned_data
+        latitude, longitude = values.get("latitude"), values.get("longitude")
+        if not self.errors and (latitude is None or longitude is None):
+            raise forms.ValidationError("A position needs both latitude and longitude; to take it away, delete it.")
+        for name, value, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
+            if value is not None and abs(value) > most:
+                self.add_error(name, f"Between -{most} and {most} degrees.")
+        return values
+
+
 class CoordinateInline(StackedInline):
     model = FacilityCoordinate
+    form = CoordinateForm
     fields = ["latitude", "longitude", "accuracy_level"]
     verbose_name = "position"
     verbose_name_plural = "position"
@@ -203,6 +248,7 @@ class FacilityAdmin(ModelAdmin):
                     ("operational_status", "is_active"),
                     ("level", "ownership"),
                     ("opening_hours", "has_gender_desk"),
+                    "seen_at",
                 ]
             },
         ),
@@ -239,6 +285,8 @@ class FacilityAdmin(ModelAdmin):
     )
     def status_label(self, facility: Facility) -> tuple[str, str]:
         status = facility.operational_status
+        if not facility.is_active:
+            return ("not-operational", "Out of service")
         return (status.code, status.status_name) if status else ("unknown", "Unknown")
 
     @display(description="Services")
@@ -262,10 +310,21 @@ class FacilityAdmin(ModelAdmin):
         acts = timeline(facility) if facility else []
         return super().history_view(request, object_id, {"acts": acts, **(extra_context or {})})
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Facility | None:
+        """Return the facility; one that is being saved is locked, so that no import writes between check and save."""
+        facility: Facility | None = super().get_object(request, object_id, from_field)
+        if facility and request.method == "POST":
+            Facility.objects.select_for_update().filter(pk=facility.pk).first()
+            facility.refresh_from_db()
+        return facility
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         assert isinstance(request.user, User)
         pin_edits(form.instance, form=form, formsets=formsets, user=request.user)
+        if change and not form.has_changed() and any(formset.has_changed() for formset in formsets):
+            stamp = {"updated_at": timezone.now(), "updated_by": request.user}
+            Facility.objects.filter(pk=form.instance.pk).update(**stamp)
         form.instance.seal_position()
 
     def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:

@@ -1,5 +1,6 @@
 """Counties, constituencies and wards with their IEBC codes: closed reference data. Imports never create a row here."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 
@@ -105,3 +106,21 @@ class PlaceAlias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.alias} ({self.level})"
+
+    def clean(self) -> None:
+        """Raise ValidationError where the codes name no place, or one elsewhere: the gazetteer could not be read."""
+        model, parent = _PLACES[self.level]
+        place = model._default_manager.filter(**{f"{model.__name__.lower()}_code": self.target_code})  # noqa: SLF001 - documented API
+        if not place.exists():
+            raise ValidationError({"target_code": f"There is no {model.__name__.lower()} {self.target_code}."})
+        if parent and not place.filter(**{parent: self.parent_code}).exists():
+            raise ValidationError({"parent_code": f"{self.target_code} does not lie in {self.parent_code or 'that'}."})
+
+
+# level -> (what the target is, where it says in what it lies)
+_PLACES: dict[str, tuple[type[models.Model], str]] = {
+    "county": (County, ""),
+    "town": (County, ""),
+    "constituency": (Constituency, "county__county_code"),
+    "ward": (Ward, "constituency__constituency_code"),
+}

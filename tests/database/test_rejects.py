@@ -108,14 +108,14 @@ def test_a_record_that_was_refused_by_its_file_stays_refused(db: None, tmp_path:
 
 
 def test_a_discarded_reject_is_not_asked_for_again_but_still_counts(rejected: Path) -> None:
-    assert discard(RejectFilter(rule="county-unknown"), user=user(), session="command:test") == 2
+    assert discard(RejectFilter(rule="county-unknown"), user=user()) == 2
     assert find(RejectFilter()).count() == 1
     assert find(RejectFilter(state="discarded")).count() == 2
     assert run_import(rejected, "other_services")["totals"]["rejected"] == 3
 
 
 def test_a_discarded_reject_stays_so_when_it_is_read_anew(rejected: Path) -> None:
-    discard(RejectFilter(), user=user(), session="command:test")
+    discard(RejectFilter(), user=user())
     PlaceAlias.objects.create(
         level="county", alias="Elsewhere", target_code="047", kind="spelling"
     )  # another fingerprint
@@ -141,11 +141,15 @@ def test_load_geography_offers_to_replay_what_waited(alias: PlaceAlias, capsys: 
     assert "2 rejected records waited for this" in capsys.readouterr().out
 
 
+def waiting_versions() -> list[int]:
+    return list(find(RejectFilter(ids=tuple(find_waiting()))).values_list("pk", flat=True))
+
+
 def test_rejects_are_replayed_in_the_browser(alias: PlaceAlias, admin_client: Client) -> None:
     page = "/admin/etl/sourcerecordversion/"
     waiting = admin_client.get(page, {"state__exact": "rejected", "waiting": "yes"})
     assert waiting.content.decode().count('name="_selected_action"') == 2
-    answer = admin_client.post(page, {"action": "replay_selected", "_selected_action": find_waiting()}, follow=True)
+    answer = admin_client.post(page, {"action": "replay_selected", "_selected_action": waiting_versions()}, follow=True)
     assert "2 replayed, 2 loaded, 0 still rejected" in answer.content.decode()
     assert Facility.objects.count() == 19
 

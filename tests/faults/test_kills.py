@@ -114,7 +114,9 @@ def test_a_signal_ends_an_import_with_5_and_resume_finishes_it(
         process.send_signal(number)
         code, _, err = finished(process)
     assert code == 5
-    assert spoken(err) == ["interrupted; what was written is whole; import with --resume to go on"]
+    assert spoken(err) == [
+        "interrupted; what was written is whole; run the same command again to go on, an import with --resume"
+    ]
     wait_until_alone()
     assert_nothing_half_written(undisturbed)
     assert Facility.objects.count() % BATCH == 0

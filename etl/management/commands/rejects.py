@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--run", type=int, help="rejects of this run")
         parser.add_argument("--source", choices=list(SOURCES), default="", help="rejects of this source")
         parser.add_argument("--rule", default="", help="rejects under this rule, such as county-unknown")
-        parser.add_argument("--state", choices=list(rejects.SETTLED), default="open")
+        parser.add_argument("--state", choices=list(rejects.STATES), default="open")
         parser.add_argument("--waiting", action="store_true", help="only those that would load today")
         parser.add_argument("--json", action="store_true", help="print JSON")
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
@@ -32,12 +33,13 @@ class Command(BaseCommand):
         sys.exit(run_with_exit_code(lambda: self._act(options), self.stderr))
 
     def _act(self, options: dict[str, Any]) -> int:
-        ids = tuple(rejects.find_waiting()) if options["waiting"] else tuple(options["ids"])
-        if options["waiting"] and not ids:
-            self.stdout.write("No reject waits: none of them would load today.")
-            return 0
         chosen = {name: options[name] for name in ("run", "source", "rule", "state")}
-        wanted = rejects.RejectFilter(ids=ids, **chosen)
+        wanted = rejects.RejectFilter(ids=tuple(options["ids"]), **chosen)
+        if options["waiting"]:
+            wanted = replace(wanted, ids=tuple(rejects.find_waiting(wanted)))
+            if not wanted.ids:
+                self.stdout.write("No reject waits: none of them would load today.")
+                return 0
         return {"list": self._list, "show": self._show, "replay": self._replay, "discard": self._discard}[
             options["action"]
         ](wanted, options)
@@ -72,6 +74,6 @@ class Command(BaseCommand):
         if not (wanted.ids or wanted.run or wanted.source or wanted.rule):
             self.stderr.write("name the rejects to discard: numbers, --run, --source or --rule")
             return 2
-        count = rejects.discard(wanted, user=User.import_user(), session="command:rejects discard")
+        count = rejects.discard(wanted, user=User.import_user())
         self.stdout.write(json.dumps({"discarded": count}) if options["json"] else f"{count} rejects discarded.")
         return 0

@@ -41,4 +41,6 @@ class Command(BaseCommand):
         if undone.undo_run is None:
             self.stdout.write(f"Dry run; nothing was written. Next: {MANAGE} undo_import {undone.run}")
         else:
-            self.stdout.write(f"Run {undone.undo_run} undid run {undone.run}. Next: {MANAGE} import_facilities")
+            self.stdout.write(
+                f"Run {undone.undo_run} undid run {undone.run}. Importing its files again applies them again."
+            )
