@@ -28,7 +28,7 @@ from geography.models import PlaceAlias
 
 STATUS_COLOURS = {
     "succeeded": "success", "sound": "success", "loaded": "success", "created": "success",
-    "partial": "warning", "pending": "warning", "merged": "info", "updated": "info", "running": "info",
+    "partial": "warning", "pending": "warning", "merged": "info", "updated": "info", "running": "info", "undone": "warning",
     "failed": "danger", "refused": "danger", "rejected": "danger", "interrupted": "danger",
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
 
     @display(description="Status", label=STATUS_COLOURS)
     def status_label(self, run: ImportRun) -> str:
-        return run.status
+        return "undone" if run.undone_by_id else run.status
 
     @display(description="By source")
     def statement(self, run: ImportRun) -> SafeString | str:
@@ -222,7 +222,8 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
 
     @in_own_transactions
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, extra_context)
+        title = {"title": "Rejects"} if request.GET.get("state__exact") == "rejected" else {}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
 
     @admin.action(description="Replay the chosen rejects", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:
@@ -265,7 +266,8 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
 
     @display(description="Findings")
     def rules(self, version: SourceRecordVersion) -> str:
-        return ", ".join(dict.fromkeys(finding["rule"] for finding in version.findings))
+        words = (f"{f['rule']}: {f['message']}" if f["severity"] == "reject" else f["rule"] for f in version.findings)
+        return "; ".join(dict.fromkeys(words))
 
     @display(description="Findings")
     def findings_list(self, version: SourceRecordVersion) -> SafeString | str:

@@ -65,6 +65,11 @@ def find_missing(sources: Sequence[str], most: int) -> list[dict[str, Any]]:
     ]
 
 
+def count_pins_kept(run: ImportRun) -> int:
+    """Return how many records the run loaded whose facility keeps something that a person set instead of their word."""
+    return SourceRecordVersion.objects.filter(loaded_in=run, findings__contains=[{"rule": "pin-kept"}]).count()
+
+
 def count_to_review(run: ImportRun) -> int:
     """Return how many pairs the run, all its attempts, put up for review."""
     return DuplicatePair.objects.filter(run=run, decision=DuplicatePair.Decision.TO_REVIEW).count()

@@ -17,6 +17,7 @@ from etl.load import Loaded
 from etl.models import ImportRun
 from etl.statement import (
     OUTCOMES,
+    count_pins_kept,
     count_to_review,
     find_dataset_findings,
     find_missing,
@@ -84,6 +85,7 @@ def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_ru
         "rejects": rejects[:MOST_LISTED],
         "missing": find_missing(list(state.read), MOST_LISTED),
         "deactivated": state.deactivated,
+        "pins_kept": count_pins_kept(state.run),
         "duplicates": {"merged": totals["merged"], "to_review": count_to_review(state.run)},
         "quality": measure_quality(state.run, sources=sources, read=state.read if is_import else {}),
         "seconds": round(seconds, 3),

@@ -67,6 +67,10 @@ def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
     shown = "; ".join(_missing_record(record) for record in records[:MOST_MISSING_SHOWN])
     more = f" and {count - MOST_MISSING_SHOWN} more" if count > MOST_MISSING_SHOWN else ""
     lines = [f"missing: {count} records that their source lists no more: {shown}{more}"] if count else []
+    if summary["pins_kept"]:
+        lines.append(
+            f"kept: what a person set on the facilities of {summary['pins_kept']} changed records (finding pin-kept)"
+        )
     return [*lines, *([f"deactivated: {summary['deactivated']} facilities"] if summary["deactivated"] else [])]
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from core.models import User
+from core.models import AuditEntry, User
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
 from facilities.models import Facility
 from geography.models import Constituency, County, Ward
@@ -18,7 +18,7 @@ from tests.world import provider, run_import, write_providers
 
 pytestmark = pytest.mark.django_db
 PAGES = list(admin.site._registry)
-READ_ONLY = [ImportRun, SourceRecord, SourceRecordVersion, DuplicatePair, County, Constituency, Ward]
+READ_ONLY = [AuditEntry, ImportRun, SourceRecord, SourceRecordVersion, DuplicatePair, County, Constituency, Ward]
 FACILITIES = "/admin/facilities/facility/"
 
 

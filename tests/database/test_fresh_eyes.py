@@ -104,7 +104,7 @@ def test_an_admin_adds_a_facility_with_a_contact_as_imports_write_it(db, client:
     county = County.objects.get(county_code="047")
     form = {"facility_name": "Amani Clinic", "county": county.pk, "is_active": "on", "has_gender_desk": "unknown",
             "contacts-0-contact_type": phone.pk, "contacts-0-contact_value": "0712 000 001"}  # fmt: skip
-    for prefix, total in (("contacts", 1), ("services", 0), ("coordinate", 0), ("source_records", 0)):
+    for prefix, total in (("contacts", 1), ("services", 0), ("coordinate", 0), ("source_records", 0), ("pins", 0)):
         form |= {f"{prefix}-TOTAL_FORMS": total, f"{prefix}-INITIAL_FORMS": 0}
     assert client.post("/admin/facilities/facility/add/", form).status_code == 302
     facility = Facility.objects.get()
@@ -121,7 +121,7 @@ def test_saving_a_facility_unchanged_keeps_the_token_of_its_address(db, client: 
     token = facility.address.token
     form = {"facility_name": facility.facility_name, "county": facility.county_id, "is_active": "on",
             "facility_type": "clinic", "address": "Moi Avenue", "has_gender_desk": "unknown"}  # fmt: skip
-    for prefix in ("contacts", "services", "coordinate", "source_records"):
+    for prefix in ("contacts", "services", "coordinate", "source_records", "pins"):
         form |= {f"{prefix}-TOTAL_FORMS": 0, f"{prefix}-INITIAL_FORMS": 0}
     assert client.post(f"/admin/facilities/facility/{facility.pk}/change/", form).status_code == 302
     assert Facility.objects.get().address.token == token

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from etl.models import SourceRecord
+from etl.models import ImportRun, SourceRecord
 from facilities.models import Facility, FacilityContact, Pin
 from tests.world import provider, run_import, write_providers
 
@@ -53,6 +53,7 @@ def test_a_name_that_a_person_set_is_kept_and_said_so(admin_client: Client, faci
     facility.refresh_from_db()
     assert (facility.facility_name, facility.opening_hours) == ("Amani House", "24 hours")
     assert "pin-kept" in findings()
+    assert ImportRun.objects.first().summary["pins_kept"] == 1
     assert set(Pin.objects.values_list("target", flat=True)) == {"facility_name", "opening_hours"}
 
 

@@ -18,6 +18,7 @@ SUMMARY = {
     "rejects": [{"file": HOSTILE, "pointer": HOSTILE, "rule": HOSTILE, "message": HOSTILE, "hint": HOSTILE}],
     "missing": [{"file": HOSTILE, "pointer": HOSTILE, "facility_code": HOSTILE, "since_run": 1}],
     "deactivated": 1,
+    "pins_kept": 2,
     "warnings": [HOSTILE],
     "duplicates": {"merged": 1, "to_review": 2},
     "quality": {"score": None, HOSTILE: 97.5},
@@ -55,6 +56,7 @@ def test_the_text_is_a_table_with_totals_and_what_needs_a_person():
             "missing: 7 records that their source lists no more: a.json /0, since run 2; a.json /1, since run 2; "
             "a.json /2, since run 2; a.json /3, since run 2; a.json /4, since run 2 and 2 more"
         ),
+        "kept: what a person set on the facilities of 2 changed records (finding pin-kept)",
         "deactivated: 1 facilities",
         "worth a look: a number",
         "duplicates: 1 merged, 2 to review",
