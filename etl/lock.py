@@ -13,7 +13,7 @@ from django.utils import timezone
 from core.audit import acting
 from etl.errors import LockHeldError, SupersededError
 from etl.models import ImportRun
-from etl.resilience import persist
+from etl.resilience import with_retries
 
 LOCK = 0x47565243  # "GVRC": the advisory lock of everything that writes the registry from the ledger
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -30,7 +30,7 @@ def import_lock() -> Iterator[None]:
         (is_ours,) = holder.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() or (False,)
         if not is_ours:
             raise LockHeldError(_describe_holder(holder))
-        persist(_mark_dead_runs)
+        with_retries(_mark_dead_runs)
         try:
             yield
         finally:

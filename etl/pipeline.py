@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from django.db import transaction
 
 from core.models import User
 from etl.errors import EtlError, UnknownSourceError
@@ -18,8 +17,8 @@ from etl.load import load_pending
 from etl.lock import import_lock
 from etl.models import ImportRun, SourceFile
 from etl.reference import read_reference
-from etl.resilience import persist
-from etl.runs import close_run, open_run, resume_run, running
+from etl.resilience import with_retries
+from etl.runs import close_run, open_run, rehearse, resume_run, running
 from etl.soundness import SoundFiles, find_sound_sources
 from etl.sources import SOURCES, Source
 from etl.stages.extract import read_records
@@ -51,10 +50,6 @@ class ImportOptions:
         return {"data_dir": data_dir, "sources": list(self.sources), **chosen}
 
 
-class _DryRunOverError(Exception):
-    """Rolls a dry run's transaction back."""
-
-
 def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: None) -> dict[str, Any]:
     """Return the run's summary (the object of `import_facilities --json`); raises LockHeldError beside another import.
 
@@ -62,15 +57,9 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
     """
     sources = _chosen_sources(options.sources)
     with import_lock():
-        if not options.dry_run:
-            return _run(options, sources, progress)
-        summary: dict[str, Any] = {}
-        try:
-            with transaction.atomic():
-                summary = _run(options, sources, progress) | {"run": None}
-                raise _DryRunOverError  # noqa: TRY301 - how a transaction is rolled back
-        except _DryRunOverError:
-            return summary
+        if options.dry_run:
+            return rehearse(partial(_run, options, sources, progress)) | {"run": None}
+        return _run(options, sources, progress)
 
 
 def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
@@ -79,8 +68,8 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
         state.warnings.append(_why_not_resumed(state.run))
     with running(state.run):
         with state.step("reference", progress):
-            persist(check_keys)
-            reference = persist(read_reference)
+            with_retries(check_keys)
+            reference = with_retries(read_reference)
         with state.step("soundness", progress):
             sound = find_sound_sources(
                 sources,
@@ -100,9 +89,9 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
                 _deactivate(state, options)
         with state.step("reconcile", progress):
             names = [source.name for source in sources]
-            summary = persist(partial(summarise, state, names, loaded, dry_run=options.dry_run))
+            summary = with_retries(partial(summarise, state, names, loaded, dry_run=options.dry_run))
             reasons = "\n".join(state.errors.values())
-            persist(partial(close_run, state.run, status=summary["status"], error=reasons, summary=summary))
+            with_retries(partial(close_run, state.run, status=summary["status"], error=reasons, summary=summary))
     return summary
 
 
@@ -116,16 +105,16 @@ def _chosen_sources(names: Sequence[str]) -> list[Source]:
 
 def _open_or_resume(options: ImportOptions) -> ImportRun:
     stored = options.as_stored()
-    run = persist(partial(resume_run, options=stored)) if options.resume else None
+    run = with_retries(partial(resume_run, options=stored)) if options.resume else None
     if run:
         log.info("run resumed", run=run.pk, attempt=run.attempt)
         return run
-    return open_run(ImportRun.Kind.IMPORT, user=persist(User.import_user), options=stored)
+    return open_run(ImportRun.Kind.IMPORT, user=with_retries(User.import_user), options=stored)
 
 
 def _why_not_resumed(run: ImportRun) -> str:
     """Return what a person should know who asked to resume and got a new run."""
-    last = persist(ImportRun.objects.filter(pk__lt=run.pk).first)
+    last = with_retries(ImportRun.objects.filter(pk__lt=run.pk).first)
     if last and last.kind == ImportRun.Kind.IMPORT and last.status == ImportRun.Status.INTERRUPTED:
         did = last.options
         sources = ", ".join(did.get("sources", [])) or "all sources"
@@ -138,7 +127,9 @@ def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Referenc
     fingerprint = pipeline_fingerprint(reference)
     for name, files in sound.items():
         try:
-            state.read[name] = persist(partial(_stage_source, SOURCES[name], files, state.run, reference, fingerprint))
+            state.read[name] = with_retries(
+                partial(_stage_source, SOURCES[name], files, state.run, reference, fingerprint)
+            )
         except EtlError as error:
             if error.exit_code != 1:  # the run cannot go on, not only this source
                 raise
@@ -163,7 +154,7 @@ def _deactivate(state: RunState, options: ImportOptions) -> None:
     if state.errors:
         state.warnings.append("nothing was deactivated, because a source was refused")
         return
-    if doubtful := persist(partial(count_doubtful, state.run, sources=list(state.read))):
+    if doubtful := with_retries(partial(count_doubtful, state.run, sources=list(state.read))):
         state.warnings.append(
             f"{doubtful} missing records stay in service: new rejects may be them; mend those, then deactivate again"
         )

@@ -19,7 +19,7 @@ from etl.load import load_pending
 from etl.lock import fenced, import_lock
 from etl.models import ImportRun, SourceRecordVersion
 from etl.reference import read_reference
-from etl.resilience import persist
+from etl.resilience import with_retries
 from etl.runs import close_run, open_run, running
 from etl.sources import SOURCES
 from etl.stages.records import Reference, Severity
@@ -94,19 +94,19 @@ def replay(
         state = RunState(open_run(ImportRun.Kind.REPLAY, user=user, options=asdict(wanted)))
         with running(state.run):
             with state.step("reference", progress):
-                persist(check_keys)
-                reference = persist(read_reference)
+                with_retries(check_keys)
+                reference = with_retries(read_reference)
             with state.step("pass 1", progress):
-                state.read = persist(partial(_restage, ids, state.run, reference))
+                state.read = with_retries(partial(_restage, ids, state.run, reference))
             with state.step("pass 2", progress):
                 loaded = load_pending(
                     run=state.run, sources=list(state.read), reference=reference, batch_size=batch_size
                 )
             with state.step("reconcile", progress):
-                summary = persist(partial(summarise, state, list(state.read), loaded))
+                summary = with_retries(partial(summarise, state, list(state.read), loaded))
                 if not ids:
                     summary["status"] = ImportRun.Status.SUCCEEDED.value  # nothing waited, and nothing failed
-                persist(partial(close_run, state.run, status=summary["status"], summary=summary))
+                with_retries(partial(close_run, state.run, status=summary["status"], summary=summary))
     return summary
 
 

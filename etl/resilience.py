@@ -65,7 +65,7 @@ def sqlstate_of(error: BaseException) -> str:
     return getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or ""
 
 
-def persist[T](work: Callable[[], T]) -> T:
+def with_retries[T](work: Callable[[], T]) -> T:
     """Return what a unit of database work returns, retried as a whole while its faults are transient.
 
     `work` opens its own transaction. The reply to an earlier COMMIT may have been lost, so a later attempt must see for

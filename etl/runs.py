@@ -2,19 +2,19 @@
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from core.models import User
 from etl.errors import EtlError, SupersededError
 from etl.models import ImportRun
-from etl.resilience import persist
+from etl.resilience import with_retries
 
 INTERRUPTED_EXIT = 5
 
@@ -24,7 +24,7 @@ def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) ->
     who = {"kind": kind, "started_at": timezone.now(), "host": socket.gethostname(), "pid": os.getpid()}
     # not create(): the reply to an earlier attempt's INSERT may have been lost
     open_once = partial(ImportRun.objects.get_or_create, **who, defaults={"started_by": user, "options": dict(options)})
-    run, _ = persist(open_once)
+    run, _ = with_retries(open_once)
     return run
 
 
@@ -40,6 +40,21 @@ def resume_run(*, options: Mapping[str, Any]) -> ImportRun | None:
     run.host, run.pid = socket.gethostname(), os.getpid()
     run.save()
     return run
+
+
+class _RehearsalOverError(Exception):
+    """Rolls a rehearsal's transaction back."""
+
+
+def rehearse[T](work: Callable[[], T]) -> T:
+    """Return what the work returns, with everything that it wrote rolled back (gaps in surrogate ids stay)."""
+    results: list[T] = []
+    try:
+        with transaction.atomic():
+            results.append(work())
+            raise _RehearsalOverError  # noqa: TRY301 - how a transaction is rolled back
+    except _RehearsalOverError:
+        return results[0]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 from etl.errors import ChangedFileError, EmptySourceError, EtlError, ShrunkSourceError
 from etl.models import ImportRun, SourceFile, SourceRecord
-from etl.resilience import persist
+from etl.resilience import with_retries
 from etl.source_files import Inspection, find_files, inspect_files
 from etl.sources import SOURCES, Source
 from etl.stages.records import SoundFile
@@ -41,7 +41,7 @@ def find_sound_sources(
     sound = {}
     for name, files in inspections.items():
         try:
-            rows = persist(partial(_file_rows, name, files, state.run))
+            rows = with_retries(partial(_file_rows, name, files, state.run))
             _refuse_unsound(SOURCES[name], files, allow_shrink=allow_shrink)
         except EtlError as error:
             state.refuse(name, error)
@@ -107,13 +107,13 @@ def _last_good_count(source: str) -> tuple[int, int]:
     """Return the last run that read the whole source and was not undone, and how many records it read; (0, 0) without."""
     staged = SourceFile.objects.filter(source=source, is_staged=True, run__undone_by__isnull=True)
     counts = staged.values("run").annotate(read=Sum("records")).order_by("-run").values_list("run", "read")
-    return persist(counts.first) or (0, 0)
+    return with_retries(counts.first) or (0, 0)
 
 
 def _warn_of_count(source: Source, files: Sequence[Inspection], state: RunState) -> None:
     """Warn where a first run reads less than half or more than double of what the document expects of a source."""
     records, expected = _count_records(files), source.expected_records
-    is_known = persist(SourceRecord.objects.filter(source=source.name).exists)
+    is_known = with_retries(SourceRecord.objects.filter(source=source.name).exists)
     if not is_known and expected and not expected / 2 <= records <= expected * 2:
         state.warnings.append(f"{source.name}: {records} records where about {expected} were expected")
         log.warning("record count unexpected", source=source.name, records=records, expected=expected)

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import batched
 from typing import Any
 
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 
 from core.audit import audited_models
@@ -16,15 +17,11 @@ from etl.key_check import check_keys
 from etl.ledger import fall_back
 from etl.lock import fenced, import_lock, session_of
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
-from etl.runs import close_run, open_run, running
+from etl.runs import close_run, open_run, rehearse, running
 from etl.stages.records import Severity
 from facilities.models import Facility, FacilityContact
 
 State, Outcome = SourceRecordVersion.State, SourceRecord.Outcome
-
-
-class _DryRunOverError(Exception):
-    """Rolls a dry run's transaction back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +54,9 @@ def undo_import(run_id: int, *, user: User, dry_run: bool = False) -> Undone:
     with import_lock():
         run = _undoable(run_id)
         check_keys()
-        if not dry_run:
-            return _undo(run, user)
-        undone: Undone | None = None
-        try:
-            with transaction.atomic():
-                undone = _undo(run, user)
-                raise _DryRunOverError  # noqa: TRY301 - how a transaction is rolled back
-        except _DryRunOverError:
-            assert undone is not None
-            return Undone(undone.run, None, undone.removed, undone.restored, undone.kept)
+        if dry_run:
+            return replace(rehearse(partial(_undo, run, user)), undo_run=None)
+        return _undo(run, user)
 
 
 def _undoable(run_id: int) -> ImportRun:

@@ -8,10 +8,11 @@ import structlog
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from etl.load import load_batch, new_writer, standing_groups
+from etl.batch import load_batch, new_writer
+from etl.groups import standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord
-from etl.resilience import persist
+from etl.resilience import with_retries
 from facilities.models import Facility
 
 log = structlog.get_logger(__name__)
@@ -25,11 +26,11 @@ def withdraw_missing(run: ImportRun, *, sources: Sequence[str], batch_size: int)
     """
     writer = new_writer(run)
     deactivated = 0
-    for facilities in batched(persist(partial(_facilities_of_missing, run, sources)), batch_size):
-        persist(partial(_mark_withdrawn, run, facilities, sources))
-        groups = persist(partial(standing_groups, facilities))
+    for facilities in batched(with_retries(partial(_facilities_of_missing, run, sources)), batch_size):
+        with_retries(partial(_mark_withdrawn, run, facilities, sources))
+        groups = with_retries(partial(standing_groups, facilities))
         load_batch(list(groups.values()), writer=writer, run=run)
-        deactivated += persist(partial(_deactivate, run, set(facilities) - groups.keys()))
+        deactivated += with_retries(partial(_deactivate, run, set(facilities) - groups.keys()))
     return deactivated
 
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError, connection
 
 from etl.errors import DatabaseAwayError
 from etl.models import ImportRun
-from etl.resilience import _breaker, persist
+from etl.resilience import _breaker, with_retries
 from facilities.models import Facility
 from tests.faults.world import (
     BATCH,
@@ -179,7 +179,7 @@ def test_the_breaker_ends_an_import_with_5_after_so_many_failures_in_a_row(
     assert err == ("the database failed 3 times in a row; it is left alone for 60 s, then import with --resume\n")
     assert ImportRun.objects.get().status == "interrupted"
     with pytest.raises(DatabaseAwayError):
-        persist(Facility.objects.count)
+        with_retries(Facility.objects.count)
     _breaker.cache_clear()  # as in the next process
     summary = import_delivery(undisturbed.folder, resume=True)
     assert totals_of(summary) == totals_of(undisturbed.summary)
@@ -200,17 +200,17 @@ def test_faults_of_the_data_never_open_the_breaker(settings: Any) -> None:
 
     for _ in range(5):
         with pytest.raises(IntegrityError):
-            persist(refused)
-    assert persist(lambda: "answered") == "answered"
+            with_retries(refused)
+    assert with_retries(lambda: "answered") == "answered"
 
 
 def test_an_open_breaker_lets_no_call_through(settings: Any) -> None:
     settings.ETL_BREAKER_FAILURES, settings.ETL_BREAKER_SECONDS = 2, 60
     calls = []
     with pytest.raises(DatabaseAwayError):
-        persist(lost)
+        with_retries(lost)
     with pytest.raises(DatabaseAwayError):
-        persist(lambda: calls.append("called"))
+        with_retries(lambda: calls.append("called"))
     assert not calls
 
 
@@ -218,7 +218,7 @@ def test_an_open_breaker_lets_no_call_through(settings: Any) -> None:
 def test_a_half_open_breaker_lets_a_single_probe_through(is_back: bool, settings: Any) -> None:
     settings.ETL_BREAKER_FAILURES, settings.ETL_BREAKER_SECONDS = 1, 1
     with pytest.raises(DatabaseAwayError):
-        persist(lost)
+        with_retries(lost)
     Event().wait(1.0)  # the breaker's second
     calls, refusals, may_end = [], [], Event()
 
@@ -230,7 +230,7 @@ def test_a_half_open_breaker_lets_a_single_probe_through(is_back: bool, settings
 
     def ask() -> None:
         try:
-            persist(probe)
+            with_retries(probe)
         except DatabaseAwayError:
             refusals.append("refused")
 

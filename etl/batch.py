@@ -1,0 +1,301 @@
+"""A batch of facilities with their children and ledger rows: one transaction, retried, halved, its guilty records found."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from copy import copy
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import count
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import Q, QuerySet
+
+from etl.facility_rows import FacilityWriter, RowIds, existing_state, pinned_targets
+from etl.groups import Group, Member, opened
+from etl.ledger import fall_back
+from etl.lock import fenced
+from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.resilience import Fault, fault_of, isolate, refused_by_database, sqlstate_of, with_retries
+from etl.stages.merge import fold
+from etl.stages.plan import Action, Change, plan_change
+from etl.stages.records import FacilityRecord, Finding, Severity
+from facilities.models import Facility, FacilityContact
+from facilities.pin_targets import kind_of
+
+log = structlog.get_logger(__name__)
+Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
+
+CLASH = [{"rule": "registration-number-clash"}]
+
+
+def new_writer(run: ImportRun) -> FacilityWriter:
+    """Return the writer of a run: its rows carry the user that the run works for."""
+    return FacilityWriter(ids=with_retries(RowIds.read), user=run.started_by)
+
+
+def load_batch(groups: Sequence[Group], *, writer: FacilityWriter, run: ImportRun, may_halve: bool = True) -> None:
+    """Write the facilities of a batch with their children and ledger rows in one transaction, retried as a whole.
+
+    A record that the database refuses becomes a reject, and the others land. A statement that takes too long is tried
+    once more with half the batch.
+    """
+    try:
+        with_retries(partial(_write_batch, groups, count(1), writer=writer, run=run))
+    except OperationalError as error:
+        if fault_of(error) is not Fault.TIMEOUT or not may_halve or len(groups) == 1:
+            raise
+        log.warning("batch halved", code="statement-timeout", size=len(groups))
+        middle = len(groups) // 2
+        for half in (groups[:middle], groups[middle:]):
+            load_batch(half, writer=writer, run=run, may_halve=False)
+
+
+def _write_batch(groups: Sequence[Group], attempts: Iterator[int], *, writer: FacilityWriter, run: ImportRun) -> None:
+    try:
+        with fenced(run):
+            waiting = groups if next(attempts) == 1 else _not_yet_loaded(groups)
+            _load_groups(waiting, writer, run)
+    except (DatabaseError, ValueError) as error:
+        if fault_of(error) is not Fault.DATA:
+            raise
+        with fenced(run), connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that the guilty record is caught in its own savepoint
+            isolate(
+                groups,
+                write=lambda part: _load_groups(part, writer, run),
+                blame=lambda group, fault: _reject_guilty(group, fault, writer, run),
+            )
+
+
+def _not_yet_loaded(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that an earlier attempt, whose COMMIT was never answered, did not load after all."""
+    pending = {member.row.pk for group in groups for member in group.members if member.is_pending}
+    versions = SourceRecordVersion.objects.filter(source_record__in=pending, state=State.PENDING)
+    waiting = set(versions.values_list("source_record", flat=True))
+    return [group for group in groups if not group.pending or any(m.row.pk in waiting for m in group.pending)]
+
+
+def _reject_guilty(group: Group, error: Exception, writer: FacilityWriter, run: ImportRun) -> None:
+    """Reject the records of a facility that the database refuses, each tried alone, and load the others."""
+    if not group.pending:
+        log.error("facility refused", code="facility-refused", facility=group.facility_id, sqlstate=sqlstate_of(error))
+        return
+    guilty = [
+        member for member in group.pending if not _lands(_without(group, set(group.pending) - {member}), writer, run)
+    ]
+    rest = _without(group, set(guilty))
+    if not guilty or (rest.pending and not _lands(rest, writer, run)):
+        guilty, rest = list(group.pending), _without(group, set(group.pending))
+    if rest.pending:
+        _load_groups([rest], writer, run)
+    _reject(guilty, error)
+
+
+def _without(group: Group, left_out: AbstractSet[Member]) -> Group:
+    """Return a group where these members say what they said last, if they were ever loaded, or nothing."""
+    records = [member.row.pk for member in left_out if member.row.good_version_id]
+    before = {row.pk: row for row in SourceRecord.objects.filter(pk__in=records).select_related("good_version")}
+    members = []
+    for member in group.members:
+        if member not in left_out:
+            members.append(member)
+        elif (row := before.get(member.row.pk)) and row.good_version:
+            members.append(Member(row, opened(row, row.good_version), is_pending=False))
+    return replace(group, members=tuple(members))
+
+
+def _lands(group: Group, writer: FacilityWriter, run: ImportRun) -> bool:
+    """Return whether the database takes a group; nothing of it stays."""
+    try:
+        with transaction.atomic():
+            _load_groups([group], writer, run)
+            transaction.set_rollback(True)
+    except (DatabaseError, ValueError) as error:
+        if fault_of(error) is not Fault.DATA:
+            raise
+        return False
+    return True
+
+
+def _reject(members: Sequence[Member], error: Exception) -> None:
+    finding = asdict(refused_by_database(error))
+    records = [member.row.pk for member in members]
+    for version in _pending_versions(records):
+        version.state = State.REJECTED
+        version.findings = [*version.findings, finding | {"pointer": version.pointer}]
+        version.save(update_fields=["state", "findings"])
+    rejected = list(SourceRecord.objects.filter(pk__in=records))
+    for record in rejected:
+        record.outcome = Outcome.REJECTED
+    fall_back(rejected)
+
+
+def _pending_versions(records: Sequence[int]) -> QuerySet[SourceRecordVersion]:
+    waiting = SourceRecordVersion.objects.filter(source_record__in=records, state=State.PENDING)
+    return waiting.only("findings", "pointer", "state")  # what is sealed stays closed
+
+
+def _load_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun) -> None:
+    """Write facilities, their children and their ledger rows together."""
+    goldens = [fold(group.contributors) for group in groups]
+    existing = _existing_facilities(groups, goldens)
+    goldens = [
+        golden if group.facility_id else _with_free_code(golden, existing)
+        for group, golden in zip(groups, goldens, strict=True)
+    ]
+    facilities = [existing.get(group.facility_id) if group.facility_id else None for group in groups]
+    goldens = _without_clashing_numbers(groups, goldens, facilities)
+    changes = [
+        plan_change(
+            golden,
+            code=facility.facility_code if facility else golden.facility_code,
+            existing=existing_state(facility) if facility else None,
+            index_of=FacilityContact.index_of,
+            pins=pinned_targets(facility) if facility else frozenset(),
+            reactivates=group.returns,
+        )
+        for group, golden, facility in zip(groups, goldens, facilities, strict=True)
+    ]
+    id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
+    _note_pins(groups, changes)
+    _close_versions(groups, changes, id_by_code, run)
+
+
+def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:
+    """Say on each pending record that what a person set was kept."""
+    for group, change in zip(groups, changes, strict=True):
+        if change.pins_kept:
+            what = ", ".join(sorted({kind_of(target) for target in change.pins_kept}))
+            finding = Finding(
+                rule="pin-kept",
+                severity=Severity.WARNING,
+                field=what,
+                message=f"{what}: a person set this on the facility, and it was kept",
+                hint="take the pin off on the facility's page to let the source speak again",
+            )
+            _add_finding([member.row.pk for member in group.pending], asdict(finding))
+
+
+def _with_free_code(golden: FacilityRecord, existing: Mapping[int | str, Facility]) -> FacilityRecord:
+    """Return the record with a code that no facility has: its founder's, unless that founder's facility moved on.
+
+    A place that moved county keeps its code; another place of the same name that takes its place in the list gets "-2".
+    """
+    code, number = golden.facility_code, 1
+    while code in existing or (number > 1 and Facility.objects.filter(facility_code=code).exists()):
+        number += 1
+        code = f"{golden.facility_code}-{number}"
+    return replace(golden, facility_code=code)
+
+
+def _existing_facilities(groups: Sequence[Group], goldens: Sequence[FacilityRecord]) -> dict[int | str, Facility]:
+    """Return the facilities of the batch by id and by code."""
+    ids = [group.facility_id for group in groups if group.facility_id]
+    codes = [golden.facility_code for group, golden in zip(groups, goldens, strict=True) if not group.facility_id]
+    rows = (
+        Facility.objects.filter(Q(pk__in=ids) | Q(facility_code__in=codes))
+        .with_details()
+        .prefetch_related("pins")
+        .order_by("pk")
+    )
+    found: dict[int | str, Facility] = {}
+    for row in rows.select_for_update(of=("self",)):
+        found[row.pk] = found[row.facility_code] = row
+    return found
+
+
+def _without_clashing_numbers(
+    groups: Sequence[Group],
+    goldens: Sequence[FacilityRecord],
+    facilities: Sequence[Facility | None],
+) -> list[FacilityRecord]:
+    """Return the golden records, each without a registration number that another facility holds, with a finding.
+
+    A number that a person pinned stays where it is, and its facility claims no other.
+    """
+    goldens = [
+        replace(golden, registration_number=facility.registration_number or "")
+        if facility and "registration_number" in pinned_targets(facility)
+        else golden
+        for golden, facility in zip(goldens, facilities, strict=True)
+    ]
+    wanted = {golden.registration_number for golden in goldens if golden.registration_number}
+    owners = dict(
+        Facility.objects.filter(registration_number__in=wanted).values_list("registration_number", "facility_code"),
+    )
+    for golden, facility in zip(goldens, facilities, strict=True):
+        number = facility.registration_number if facility else None
+        is_given_up = (
+            number in wanted and number != golden.registration_number
+        )  # here, and another of the batch wants it
+        if facility and is_given_up:
+            Facility.objects.filter(pk=facility.pk).update(registration_number=None)
+            del owners[number]
+    kept = []
+    for group, golden, facility in zip(groups, goldens, facilities, strict=True):
+        code = facility.facility_code if facility else golden.facility_code
+        number = golden.registration_number
+        if number and owners.setdefault(number, code) != code:
+            _add_clash_finding(group, number=number, owner=owners[number])
+            golden = replace(golden, registration_number="")  # noqa: PLW2901 - the record goes on without its number
+        kept.append(golden)
+    return kept
+
+
+def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
+    """Add the finding to each pending record that claims the number."""
+    finding = {
+        **CLASH[0],
+        "severity": Severity.WARNING.value,
+        "field": "registration_number",
+        "message": f"its registration number belongs to {owner}; the facility is kept without one",
+        "pointer": "",
+        "value": "",
+        "hint": "ask both sources which of them holds the number",
+    }
+    _add_finding([m.row.pk for m in group.pending if m.record.registration_number == number], finding)
+
+
+def _add_finding(records: Sequence[int], finding: Mapping[str, Any]) -> None:
+    for version in _pending_versions(records):
+        version.findings = [*(f for f in version.findings if f["rule"] != finding["rule"]), dict(finding)]
+        version.save(update_fields=["findings"])
+
+
+def _close_versions(
+    groups: Sequence[Group], changes: Sequence[Change], id_by_code: Mapping[str, int], run: ImportRun
+) -> None:
+    """Turn the batch's pending versions loaded and give each record its facility and its outcome in this run."""
+    rows: list[SourceRecord] = []
+    for group, change in zip(groups, changes, strict=True):
+        for member in group.pending:
+            row = copy(member.row)  # the batch may be rolled back and written again
+            row.outcome = _outcome(member, group, change)
+            row.facility_id = id_by_code[change.facility_code]
+            row.good_version_id = row.latest_version_id
+            row.withdrawn_in_id = None
+            rows.append(row)
+    versions = SourceRecordVersion.objects.filter(source_record__in=[row.pk for row in rows])
+    versions.filter(state=State.LOADED).update(state=State.SUPERSEDED)
+    versions.filter(state=State.PENDING).update(state=State.LOADED, loaded_in=run)
+    # an upsert by primary key: bulk_update() would send a CASE for every row and column
+    SourceRecord.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["source_record_id"],
+        update_fields=["facility", "good_version", "outcome", "withdrawn_in"],
+    )
+
+
+def _founding_rank(member: Member) -> tuple[int, str, str, int]:
+    return member.contributor.precedence, member.row.key, member.record.facility_code, member.row.occurrence
+
+
+def _outcome(member: Member, group: Group, change: Change) -> str:
+    """Return what happened to one pending record: its founder created the facility, a newcomer merged into it."""
+    if member.row.facility_id is None:
+        is_founder = member is min(group.members, key=_founding_rank)
+        return Outcome.CREATED if is_founder and change.action is Action.CREATE else Outcome.MERGED
+    return Outcome.UNCHANGED if change.action is Action.KEEP else Outcome.UPDATED
