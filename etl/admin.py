@@ -252,9 +252,9 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecordVersion]:
         return super().get_queryset(request).defer("raw", "standardised")
 
-    @display(description="Version", ordering="version_id")
+    @display(description="Record", ordering="source_record_id")
     def version(self, version: SourceRecordVersion) -> str:
-        return f"{version.source_record.source} · {version.pk}"
+        return f"{version.source_record.source} · {version.source_record_id}"  # the number that `rejects` takes
 
     @display(description="File")
     def file(self, version: SourceRecordVersion) -> str:
