@@ -20,6 +20,7 @@ from django.test.utils import setup_databases, teardown_databases  # noqa: E402
 
 from benchmarks.peers import FacilityResource, to_dataset  # noqa: E402
 from benchmarks.records import generate, write_regional  # noqa: E402
+from core.database_roles import as_owner  # noqa: E402
 from etl.pipeline import ImportOptions, import_facilities  # noqa: E402
 from geography.models import Ward  # noqa: E402
 
@@ -79,4 +80,5 @@ def main() -> None:
     )
 
 
-main()
+with as_owner():  # who alone may make and drop a database
+    main()
