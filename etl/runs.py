@@ -98,7 +98,8 @@ def _status_of(error: BaseException) -> ImportRun.Status:
 def close_run(run: ImportRun, *, status: str, error: str = "", summary: Mapping[str, Any] | None = None) -> None:
     """Write a run's end into its row; raises SupersededError where another run took over and did."""
     run.status, run.error, run.summary = status, error, dict(summary or {})
-    run.finished_at = run.finished_at or timezone.now()  # the same in each attempt: it tells whether an earlier one wrote
+    # the same in each attempt: it tells whether an earlier one wrote
+    run.finished_at = run.finished_at or timezone.now()
     values = {name: getattr(run, name) for name in ("status", "error", "finished_at", "summary", "findings")}
     mine = ImportRun.objects.filter(pk=run.pk, attempt=run.attempt, status=ImportRun.Status.RUNNING)
     written = mine.update(**values) or ImportRun.objects.filter(pk=run.pk, finished_at=run.finished_at).exists()
