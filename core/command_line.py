@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import DatabaseError, InterfaceError
 
+from core.database_errors import kind_of
 from core.embedded_postgres import EmbeddedPostgresError
 
 
@@ -17,10 +18,9 @@ def run(arguments: Sequence[str]) -> int:
     except (ImproperlyConfigured, EmbeddedPostgresError) as error:
         print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
     except (DatabaseError, InterfaceError) as error:
-        cause = error.__cause__ or error
-        state = getattr(cause, "sqlstate", None)
-        kind = f"{type(cause).__name__}{f', SQLSTATE {state}' if state else ''}"
-        print(f"the database failed ({kind}); is it running, and are all migrations applied?", file=sys.stderr)
+        print(
+            f"the database failed ({kind_of(error)}); is it running, and are all migrations applied?", file=sys.stderr
+        )
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
     else:

@@ -1,6 +1,7 @@
 """One SHA-256 over the registry as people see it: by natural keys, without surrogate ids and time stamps.
 
-A model takes part by declaring `state_key`, the fields (of its own or of a row that it points to) that name a row for good.
+A model takes part by declaring `state_key`, the fields (of its own or of a row that it points to) that name a row for good,
+and may name `state_derived`, columns that follow from others with a key of this machine.
 """
 
 import json
@@ -44,7 +45,8 @@ def _lines(model: type[models.Model]) -> Any:
 
 def _paths(field: "models.Field[Any, Any]") -> list[str]:
     """Return where a column's meaning stands: in itself, or in the natural key of the row that it points to."""
-    if field.primary_key or isinstance(field, models.DateTimeField) or field.name in _DERIVED:
+    derived = getattr(field.model, "state_derived", ())
+    if field.primary_key or isinstance(field, models.DateTimeField) or field.name in derived:
         return []
     if isinstance(field, models.ForeignKey):
         target = field.related_model
@@ -52,9 +54,6 @@ def _paths(field: "models.Field[Any, Any]") -> list[str]:
             return []
         return [f"{field.name}__{part}" for part in target.state_key]  # type: ignore[attr-defined] # every one has
     return [field.name]
-
-
-_DERIVED = frozenset({"value_index"})  # of the contact's value, with a key of its own
 
 
 def _plain(value: Any) -> Any:

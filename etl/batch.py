@@ -12,12 +12,13 @@ import structlog
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import Q, QuerySet
 
+from core.database_errors import sqlstate_of
 from etl.facility_rows import FacilityWriter, RowIds, existing_state, pinned_targets
 from etl.groups import Group, Member, opened
 from etl.ledger import fall_back
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
-from etl.resilience import Fault, fault_of, isolate, refused_by_database, sqlstate_of, with_retries
+from etl.resilience import Fault, fault_of, isolate, refused_by_database, with_retries
 from etl.stages.merge import fold
 from etl.stages.plan import Action, Change, plan_change
 from etl.stages.records import FacilityRecord, Finding, Severity
@@ -53,9 +54,11 @@ def load_batch(groups: Sequence[Group], *, writer: FacilityWriter, run: ImportRu
 
 
 def _write_batch(groups: Sequence[Group], attempts: Iterator[int], *, writer: FacilityWriter, run: ImportRun) -> None:
+    waiting = groups
     try:
         with fenced(run):
-            waiting = groups if next(attempts) == 1 else _not_yet_loaded(groups)
+            if next(attempts) > 1:
+                waiting = _not_yet_loaded(groups)
             _load_groups(waiting, writer, run)
     except (DatabaseError, ValueError) as error:
         if fault_of(error) is not Fault.DATA:
@@ -63,7 +66,7 @@ def _write_batch(groups: Sequence[Group], attempts: Iterator[int], *, writer: Fa
         with fenced(run), connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that the guilty record is caught in its own savepoint
             isolate(
-                groups,
+                waiting,
                 write=lambda part: _load_groups(part, writer, run),
                 blame=lambda group, fault: _reject_guilty(group, fault, writer, run),
             )

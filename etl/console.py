@@ -15,15 +15,14 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from rich.console import Console
 from rich.table import Table
 
+from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
-from etl.errors import EtlError
+from etl.errors import EtlError, ExitCode
 from etl.rejects import find_waiting
-from etl.resilience import sqlstate_of
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
 log = structlog.get_logger(__name__)
 MANAGE = ".venv/bin/python manage.py"
-FAILURE, WRONG_USAGE, INTERRUPTED = 1, 2, 5
 
 
 class Stream(Protocol):
@@ -42,39 +41,39 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
         return error.exit_code
     except (EmbeddedPostgresError, ImproperlyConfigured) as error:
         stderr.write(next(iter(str(error).splitlines()), type(error).__name__))
-        return FAILURE
+        return ExitCode.FAILURE
     except (OperationalError, InterfaceError) as error:
         if sqlstate_of(error) == "57014":
             stderr.write(
                 "a statement took longer than DB_QUERY_TIMEOUT; raise it, or import with a smaller --batch-size"
             )
-            return FAILURE
+            return ExitCode.FAILURE
         log.exception("database lost", code="database-lost")
         if reason := _WORLD_FAULTS.get(sqlstate_of(error)):
             stderr.write(reason)
-            return FAILURE
+            return ExitCode.FAILURE
         stderr.write(
-            f"the database went away ({_kind_of(error)}); start it and run the command again, an import with --resume"
+            f"the database went away ({kind_of(error)}); start it and run the command again, an import with --resume"
         )
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except DatabaseError as error:
         log.exception("database refused", code="database-refused")
         if reason := _WORLD_FAULTS.get(sqlstate_of(error)):
             stderr.write(reason)
-            return FAILURE
+            return ExitCode.FAILURE
         stderr.write(
-            f"the database refused the import ({_kind_of(error)}); run `manage.py migrate`, then look into the log"
+            f"the database refused the import ({kind_of(error)}); run `manage.py migrate`, then look into the log"
         )
-        return FAILURE
+        return ExitCode.FAILURE
     except KeyboardInterrupt:
         stderr.write(
             "interrupted; what was written is whole; run the same command again to go on, an import with --resume"
         )
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:  # the last net: no traceback reaches a user
         log.exception("unexpected error", code="unexpected")
         stderr.write(f"an error that nobody expected ({type(error).__name__}); the log has the details")
-        return FAILURE
+        return ExitCode.FAILURE
 
 
 _WORLD_FAULTS = {
@@ -99,13 +98,6 @@ def _termination_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _kind_of(error: Exception) -> str:
-    """Return the kind of database error only: its text may quote values."""
-    cause = error.__cause__ or error
-    state = getattr(cause, "sqlstate", None)
-    return f"{type(cause).__name__}{f', SQLSTATE {state}' if state else ''}"
 
 
 @contextmanager

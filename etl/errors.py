@@ -1,5 +1,18 @@
 """The errors of a broken world. What is wrong with the data is a Finding, never an exception."""
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command ends with: cron jobs and monitoring read it."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    WRONG_USAGE = 2
+    LOCK_HELD = 3
+    BEYOND_GATE = 4
+    INTERRUPTED = 5
+
 
 class EtlError(Exception):
     """A run, or one source of it, cannot go on; the message is one line and says what to do.
@@ -8,7 +21,7 @@ class EtlError(Exception):
     """
 
     code = "etl-error"
-    exit_code = 1
+    exit_code = ExitCode.FAILURE
 
 
 class UnsoundFileError(EtlError):
@@ -57,7 +70,7 @@ class UnknownSourceError(EtlError):
     """A source was named that is not in SOURCES."""
 
     code = "source-unknown"
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class ShrunkSourceError(EtlError):
@@ -70,39 +83,39 @@ class LockHeldError(EtlError):
     """Another import is at work."""
 
     code = "lock-held"
-    exit_code = 3
+    exit_code = ExitCode.LOCK_HELD
 
 
 class SupersededError(EtlError):
     """Another run took over: this one may not write any more."""
 
     code = "run-superseded"
-    exit_code = 5
+    exit_code = ExitCode.INTERRUPTED
 
 
 class DatabaseAwayError(EtlError):
     """The database failed several times in a row, and the circuit breaker is open."""
 
     code = "breaker-open"
-    exit_code = 5
+    exit_code = ExitCode.INTERRUPTED
 
 
 class UnknownRunError(EtlError):
     """A run was named that does not exist, or that cannot be undone."""
 
     code = "run-unknown"
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class UnknownRejectError(EtlError):
     """A reject was named that does not exist or is settled."""
 
     code = "reject-unknown"
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class UnknownFacilityError(EtlError):
     """A facility code was given that no facility has or had."""
 
     code = "facility-unknown"
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE

@@ -6,7 +6,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
 from django.db import connection
 from django.db.models import Q
 
@@ -23,7 +22,6 @@ from etl.stages.merge import Contributor
 from etl.stages.names import read_name
 from etl.stages.records import FacilityRecord, Reference
 
-log = structlog.get_logger(__name__)
 State = SourceRecordVersion.State
 
 SHARED_BY = 5  # a contact on more source records than this is a brand's or a hotline and tells no place from another

@@ -1,58 +1,28 @@
 """Pass 1: a source's record stream becomes versions in the ledger, pending or rejected; nothing else is touched."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import batched
 from time import perf_counter
-from typing import Any
 
 import structlog
 from django.db.models import OuterRef, Subquery
 
-from core.crypto import Unreadable, blind_index
-from etl.errors import WrongKeyError
+from core.crypto import Unreadable
+from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record, to_stored
 from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.resilience import isolate, refused_by_database
 from etl.sources import SOURCES, Source
 from etl.stages import clean
 from etl.stages.canonical import from_canonical, to_canonical
-from etl.stages.identity import name_hash, natural_key
-from etl.stages.records import FacilityRecord, Finding, RawRecord, Reference, Severity, StagedFacility
-from etl.stages.rules import find_rule_breaks
-from etl.stages.transform import standardise
-from etl.stages.validate import find_schema_errors
+from etl.stages.records import FacilityRecord, RawRecord, Reference
 from facilities.models import FacilityContact
 
 log = structlog.get_logger(__name__)
 CHUNK = 500  # records staged at a time
 Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRecord:
-    """A raw record, who it is and what it says, before anything is decided about it."""
-
-    raw: RawRecord
-    file: SourceFile
-    staged: StagedFacility
-    key: str
-    name_hash: str
-    content_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What became of a record: its canonical form, and what was found on the way."""
-
-    record: FacilityRecord | None
-    findings: tuple[Finding, ...]
-
-    @property
-    def is_rejected(self) -> bool:
-        return any(finding.severity is Severity.REJECT for finding in self.findings)
 
 
 def stage_source(
@@ -120,62 +90,6 @@ def _stage_stream(
             seconds=round(perf_counter() - started, 3),
         )
     return count
-
-
-def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
-    """Return the canonical record and every finding: of the file, the raw schema, the transform, the rules, the schema."""
-    if raw.findings:
-        return Assessment(None, _located(raw.findings, raw))
-    try:
-        return _assess(raw, staged, source=source, key=key, reference=reference)
-    except Exception as error:  # one record that trips a rule must not stop the others
-        log.exception("record unreadable", code="record-unreadable", source=source.name)
-        return Assessment(None, _located([unreadable(error)], raw))
-
-
-def _assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
-    broken = find_schema_errors(raw.payload, schema=source.schema, rule="raw-schema", pointer=raw.pointer)
-    if broken:
-        return Assessment(None, broken)
-    transformed = standardise(staged, source=source.name, key=key, reference=reference)
-    findings = transformed.findings + find_rule_breaks(transformed.record, reference)
-    if not any(finding.severity is Severity.REJECT for finding in findings):
-        findings += find_schema_errors(
-            to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema"
-        )
-    if transformed.record.is_confidential:
-        findings = tuple(_without_words(finding) for finding in findings)
-    return Assessment(transformed.record, _located(findings, raw))
-
-
-def unreadable(error: Exception) -> Finding:
-    """Return the finding about a record that a mapping or a rule failed on."""
-    message = f"cannot be read ({type(error).__name__}); nothing of it was loaded"
-    return Finding("record-unreadable", Severity.REJECT, "record", message, hint="report this; the log has the details")
-
-
-def _without_words(finding: Finding) -> Finding:
-    """Return a finding about a confidential place without the words of its record: they may say where it is."""
-    message = f"{finding.field} of a confidential place: {finding.rule}; its words are not shown"
-    return replace(finding, message=message, value="")
-
-
-def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]:
-    """Return the findings with the record's pointer where they have none of their own."""
-    return tuple(finding if finding.pointer else replace(finding, pointer=raw.pointer) for finding in findings)
-
-
-def read_record(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
-    """Return a raw record with what it says and who it is."""
-    try:
-        staged = source.stage(raw)
-    except Exception as error:  # as in assess()
-        log.exception("record unreadable", code="record-unreadable", source=source.name)
-        raw, staged = replace(raw, findings=(*raw.findings, unreadable(error))), StagedFacility(name="")
-    content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
-    return ReadRecord(
-        raw, file, staged, natural_key(staged), name_hash(staged), blind_index(content, purpose="record content")
-    )
 
 
 def _stage_chunk(
@@ -385,28 +299,4 @@ def _version(
         settled_at=before.settled_at if is_settled and before else None,
         withdrawn_before=record.withdrawn_in,
         attempts=before.attempts + 1 if is_again and before else 1,
-    )
-
-
-def to_stored(raw: RawRecord) -> dict[str, Any]:
-    """Return what the ledger keeps of a raw record; from_stored() makes a record of it again."""
-    stored: dict[str, Any] = {"payload": raw.payload, "inherited": dict(raw.inherited)}
-    return stored | {"findings": [asdict(finding) for finding in raw.findings]} if raw.findings else stored
-
-
-def from_stored(version: SourceRecordVersion) -> RawRecord:
-    """Return the raw record of a version, as its file gave it; raises WrongKeyError where no key opens it."""
-    if isinstance(version.raw, Unreadable):
-        message = f"version {version.pk} cannot be opened with FIELD_KEYS: add the key that it was written with"
-        raise WrongKeyError(message)
-    findings = tuple(
-        Finding(**finding | {"severity": Severity(finding["severity"])}) for finding in version.raw.get("findings", ())
-    )
-    return RawRecord(
-        source=version.source_record.source,
-        file=version.source_file.name,
-        pointer=version.pointer,
-        payload=version.raw["payload"],
-        inherited=version.raw["inherited"],
-        findings=findings,
     )

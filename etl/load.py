@@ -1,7 +1,6 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import batched
 from time import perf_counter
@@ -21,26 +20,19 @@ log = structlog.get_logger(__name__)
 State = SourceRecordVersion.State
 
 
-@dataclass(slots=True)
-class Loaded:
-    """What pass 2 did."""
-
-    batches: int = 0
-
-
-def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> Loaded:
-    """Return what was done with every pending version of these sources: each stands for a facility, or was refused."""
-    loaded = Loaded()
+def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> int:
+    """Return in how many batches the pending versions of these sources came to stand for a facility, or were refused."""
+    batches = 0
     writer = new_writer(run)
     for groups in _in_batches(pending_groups(run, sources, reference), batch_size):
         started = perf_counter()
         load_batch(groups, writer=writer, run=run)
-        loaded.batches += 1
-        log.info("batch loaded", batch=loaded.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
+        batches += 1
+        log.info("batch loaded", batch=batches, size=len(groups), seconds=round(perf_counter() - started, 3))
     with_retries(partial(_pair_across_counties, run))
-    if loaded.batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
+    if batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
         _settle_numbers(run, writer, batch_size)
-    return loaded
+    return batches
 
 
 def _follows_unfinished(run: ImportRun) -> bool:

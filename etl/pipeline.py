@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from core.models import User
-from etl.errors import EtlError, UnknownSourceError
+from etl.errors import EtlError, ExitCode, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
 from etl.key_check import check_keys
 from etl.ledger import stage_source
@@ -81,7 +81,7 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
         with state.step("pass 1", progress):
             _stage(sound, state, reference)
         with state.step("pass 2", progress):
-            loaded = load_pending(
+            batches = load_pending(
                 run=state.run, sources=list(state.read), reference=reference, batch_size=options.batch_size
             )
         if options.deactivate_missing:
@@ -89,7 +89,7 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
                 _deactivate(state, options)
         with state.step("reconcile", progress):
             names = [source.name for source in sources]
-            summary = with_retries(partial(summarise, state, names, loaded, dry_run=options.dry_run))
+            summary = with_retries(partial(summarise, state, names, batches=batches, dry_run=options.dry_run))
             reasons = "\n".join(state.errors.values())
             with_retries(partial(close_run, state.run, status=summary["status"], error=reasons, summary=summary))
     return summary
@@ -131,7 +131,7 @@ def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Referenc
                 partial(_stage_source, SOURCES[name], files, state.run, reference, fingerprint)
             )
         except EtlError as error:
-            if error.exit_code != 1:  # the run cannot go on, not only this source
+            if error.exit_code != ExitCode.FAILURE:  # the run cannot go on, not only this source
                 raise
             state.refuse(name, error)
         else:

@@ -11,10 +11,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.models import User
+from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record
 from etl.errors import UnknownRejectError
 from etl.fingerprint import pipeline_fingerprint
 from etl.key_check import check_keys
-from etl.ledger import Assessment, ReadRecord, append_versions, assess, from_stored, read_record
+from etl.ledger import append_versions
 from etl.load import load_pending
 from etl.lock import fenced, import_lock
 from etl.models import ImportRun, SourceRecordVersion
@@ -99,11 +100,11 @@ def replay(
             with state.step("pass 1", progress):
                 state.read = with_retries(partial(_restage, ids, state.run, reference))
             with state.step("pass 2", progress):
-                loaded = load_pending(
+                batches = load_pending(
                     run=state.run, sources=list(state.read), reference=reference, batch_size=batch_size
                 )
             with state.step("reconcile", progress):
-                summary = with_retries(partial(summarise, state, list(state.read), loaded))
+                summary = with_retries(partial(summarise, state, list(state.read), batches=batches))
                 if not ids:
                     summary["status"] = ImportRun.Status.SUCCEEDED.value  # nothing waited, and nothing failed
                 with_retries(partial(close_run, state.run, status=summary["status"], summary=summary))

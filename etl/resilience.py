@@ -22,6 +22,7 @@ from django.db import (
 from pybreaker import CircuitBreaker, CircuitBreakerError, CircuitMemoryStorage
 
 from core.crypto import ReservedWordsError
+from core.database_errors import kind_of, sqlstate_of
 from etl.errors import DatabaseAwayError
 from etl.stages.records import Finding, Severity
 
@@ -58,11 +59,6 @@ def fault_of(error: BaseException) -> Fault:
     if state.startswith(_DATA) or (not state and isinstance(error, _SAID_BY_THE_DRIVER)):
         return Fault.DATA
     return Fault.TRANSIENT if not state and isinstance(error, OperationalError | InterfaceError) else Fault.OTHER
-
-
-def sqlstate_of(error: BaseException) -> str:
-    """Return the five characters by which PostgreSQL names an error, or "" where it named none."""
-    return getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or ""
 
 
 def with_retries[T](work: Callable[[], T]) -> T:
@@ -152,7 +148,6 @@ def refused_by_database(error: Exception) -> Finding:
     """Return the finding about a record that the database refuses; PostgreSQL's own text is not quoted, it holds values."""
     diagnosis = getattr(error.__cause__, "diag", None)
     named = (getattr(diagnosis, part, None) for part in ("table_name", "column_name", "constraint_name"))
-    parts = [type(error).__name__, f"SQLSTATE {sqlstate_of(error)}" if sqlstate_of(error) else "", *named]
-    message = f"the database refuses it ({', '.join(part for part in parts if part)})"
+    message = f"the database refuses it ({', '.join([kind_of(error), *filter(None, named)])})"
     hint = "mend the record at its source, or report it if it looks right"
     return Finding("database-refused", Severity.REJECT, "record", message, hint=hint)

@@ -12,11 +12,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 
 from core.models import User
-from etl.errors import EtlError, SupersededError
+from etl.errors import EtlError, ExitCode, SupersededError
 from etl.models import ImportRun
 from etl.resilience import with_retries
-
-INTERRUPTED_EXIT = 5
 
 
 def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) -> ImportRun:
@@ -91,7 +89,7 @@ def _brief_patience() -> Iterator[None]:
 
 def _status_of(error: BaseException) -> ImportRun.Status:
     is_away = isinstance(error, OperationalError | InterfaceError) or not isinstance(error, Exception)
-    is_resumable = isinstance(error, EtlError) and error.exit_code == INTERRUPTED_EXIT
+    is_resumable = isinstance(error, EtlError) and error.exit_code == ExitCode.INTERRUPTED
     return ImportRun.Status.INTERRUPTED if is_away or is_resumable else ImportRun.Status.FAILED
 
 

@@ -13,7 +13,6 @@ import structlog
 from django.conf import settings
 
 from etl.errors import EtlError
-from etl.load import Loaded
 from etl.models import ImportRun
 from etl.statement import (
     OUTCOMES,
@@ -60,7 +59,7 @@ class RunState:
         log.info("step done", step=name, seconds=self.seconds[name])
 
 
-def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_run: bool = False) -> dict[str, Any]:
+def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run: bool = False) -> dict[str, Any]:
     """Return the run's statement, computed from the database; raises UnbalancedBooksError where the books do not balance."""
     books = outcomes_by_source(state.run, state.read)
     rows = {
@@ -71,7 +70,7 @@ def summarise(state: RunState, sources: Sequence[str], loaded: Loaded, *, dry_ru
     for name, row in books.items() if is_import else ():
         _complain_of_nothing(name, row, state)
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
-    if settings.ETL_ANOMALY_DETECTION and (loaded.batches or state.run.attempt > 1):
+    if settings.ETL_ANOMALY_DETECTION and (batches or state.run.attempt > 1):
         state.run.findings = find_dataset_findings()
     rejects = find_rejects(state.run)
     seconds = perf_counter() - state.started
@@ -114,7 +113,7 @@ def _complain_of_nothing(source: str, row: Mapping[str, int], state: RunState) -
         message = f"{source}: all of its {row['read']} records were rejected, nothing was loaded; see the rejects"
         if row["read"] >= FEWEST_FOR_FAILURE:
             state.errors[source] = message
-        else:
+        elif message not in state.warnings:  # a retried summary says it once
             state.warnings.append(message)
 
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from etl.errors import ExitCode
 from etl.stages.quality import misses_target
-
-SUCCESS, FAILURE, BEYOND_GATE = 0, 1, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +50,5 @@ def beyond_gate(summary: Mapping[str, Any], *, limit: RejectLimit | None, fail_o
 def exit_code(summary: Mapping[str, Any], *, limit: RejectLimit | None, fail_on: str) -> int:
     """Return 1 where a source was refused, 4 where the run lies beyond a gate, else 0."""
     if summary["status"] != "succeeded":
-        return FAILURE
-    return BEYOND_GATE if beyond_gate(summary, limit=limit, fail_on=fail_on) else SUCCESS
+        return ExitCode.FAILURE
+    return ExitCode.BEYOND_GATE if beyond_gate(summary, limit=limit, fail_on=fail_on) else ExitCode.SUCCESS

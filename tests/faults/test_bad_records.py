@@ -12,7 +12,7 @@ from core.models import User
 from facilities.models import Facility
 from geography.models import County
 from tests.faults.world import all_or_sample, changed_schema, empty_registry, raising, trigger
-from tests.world import provider, run_import, write_providers
+from tests.world import provider, run_import, write_providers, write_source
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -187,3 +187,39 @@ def test_a_record_that_the_ledger_refuses_leaves_forty_nine(tmp_path: Path, subt
                 reject = the_reject(tmp_path, position)
             assert reject["rule"] == "database-refused"
             assert "SQLSTATE 23514" in reject["message"]
+
+
+# a record that is refused beside others that stand for the same place
+
+
+def listed_twice(first: str, second: str, **more: str) -> list[dict[str, Any]]:
+    """Return a place that one list names twice: each time with its own level and a phone of its own."""
+    place = {"name": "Amani Clinic", "mfl_code": 7, "county": "Nairobi", **more}
+    return [
+        place | {"level": first, "registration_number": "KM7", "contacts": {"phone": "0722 000 001"}},
+        place | {"level": second, "contacts": {"phone": "0722 000 002"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rejected"), [("bad", "Level 3", 1), ("Level 4", "bad", 0), ("bad", "bad", 2)]
+)
+def test_a_refused_record_leaves_what_it_said_last_and_what_the_others_say(
+    first: str, second: str, rejected: int, tmp_path: Path
+) -> None:
+    empty_registry()
+    write_source(tmp_path, "regional", listed_twice("Level 4", "Level 3"))
+    run_import(tmp_path, "regional")
+    refusal = trigger(
+        "IF NEW.level = 'bad' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '23514'; END IF;",
+        when="BEFORE INSERT OR UPDATE",
+    )
+    write_source(tmp_path, "regional", listed_twice(first, second, website="https://amani.example.or.ke"))
+    with refusal:
+        summary = run_import(tmp_path, "regional")
+    facility = Facility.objects.get()
+    assert facility.contacts.count() == 2
+    assert facility.registration_number == "KM7"
+    assert facility.level in {"Level 4", "Level 3"}
+    assert facility.website == ("" if rejected == 2 else "https://amani.example.or.ke")
+    assert summary["totals"]["rejected"] == rejected

@@ -68,7 +68,7 @@ class Command(BaseCommand):
             self.stdout.write(f"No reject fits, nothing was replayed.\n{last_line(summary)}")
         elif not options["quiet"]:
             print_summary(summary, self.stdout)
-        return 0 if summary["totals"]["rejected"] else exit_code(summary, limit=None, fail_on="never")
+        return exit_code(summary, limit=None, fail_on="never")
 
     def _discard(self, wanted: rejects.RejectFilter, options: dict[str, Any]) -> int:
         if not (wanted.ids or wanted.run or wanted.source or wanted.rule):
