@@ -1,7 +1,7 @@
 """One SHA-256 over the registry as people see it: by natural keys, without surrogate ids and time stamps.
 
 A model takes part by declaring `state_key`, the fields (of its own or of a row that it points to) that name a row for good,
-and may name `state_derived`, columns that follow from others with a key of this machine.
+and may name `state_derived`, columns that hold ids of this machine, or follow from others with a key of it.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Facility rows and their children: read as the planner sees them, written as it planned, in bulk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from facilities.models import (
     FacilityCoordinate,
     FacilityService,
     OperationalStatus,
+    Pin,
     ServiceCategory,
 )
 from geography.models import Constituency, County, Ward
@@ -96,7 +97,12 @@ def existing_state(facility: Facility) -> FacilityState:
 
 def pinned_targets(facility: Facility) -> frozenset[str]:
     """Return what a person pinned on a facility, read with_details(), in the planner's names; a place is pinned whole."""
-    targets = {_PLANNED_NAME.get(pin.target, pin.target) for pin in facility.pins.all()}
+    return planned_targets(facility.pins.all())
+
+
+def planned_targets(pins: Iterable[Pin]) -> frozenset[str]:
+    """Return what pins hold in the planner's names; a place is pinned whole."""
+    targets = {_PLANNED_NAME.get(pin.target, pin.target) for pin in pins}
     return frozenset(targets.union(PLACE) if targets & set(PLACE) else targets)
 
 

@@ -1,43 +1,56 @@
 """Which source records stand for one facility: read county by county, matched, grouped."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from core.crypto import Unreadable
+from etl.entered import say_entered
 from etl.errors import WrongKeyError
 from etl.lock import fenced
-from etl.models import ImportRun, SourceRecord, SourceRecordVersion
-from etl.pairs import save_pairs
+from etl.models import FieldChoice, ImportRun, SourceRecord, SourceRecordVersion
+from etl.pairs import Separations, read_separations, save_pairs
 from etl.resilience import with_retries
-from etl.sources import SOURCES
+from etl.sources import ENTERED, precedence_by_field, precedence_of
 from etl.stages.canonical import from_canonical
-from etl.stages.dedupe import MatchRecord, Pair, match_county
+from etl.stages.dedupe import match_county
 from etl.stages.merge import Contributor
 from etl.stages.names import read_name
-from etl.stages.records import FacilityRecord, Reference
+from etl.stages.records import Accuracy, FacilityRecord, MatchRecord, Pair, Reference
+from facilities.models import FacilityContact
 
 State = SourceRecordVersion.State
 
-SHARED_BY = 5  # a contact on more source records than this is a brand's or a hotline and tells no place from another
+# A contact on more records than this of one list, or of all, is a brand's or a hotline and tells no place from another.
+SHARED_BY, SHARED_BY_ALL = 3, 8
+BLUR_KM = {Accuracy.EXACT: 0.0, Accuracy.APPROXIMATE: 1.0}  # the middle of a town or ward says nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A source record that stands for a facility, with what it says now."""
+    """A source record that stands for a facility, with what it says now, since which run, and what a person chose of it."""
 
     row: SourceRecord
     record: FacilityRecord
     is_pending: bool
+    said_in: int = 0
+    chosen: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def contributor(self) -> Contributor:
-        return Contributor(self.record, SOURCES[self.row.source].precedence)
+        return Contributor(
+            self.record,
+            precedence_of(self.row.source),
+            precedence_by_field(self.row.source),
+            is_missing=self.row.missing_since_id is not None,
+            run=self.said_in,
+            chosen=self.chosen,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class Group:
     def returns(self) -> bool:
         """Whether every record that stood for the facility had been withdrawn: a pending one brings it back."""
         stood = [member.row for member in self.members if member.row.facility_id]
-        return bool(stood) and all(row.withdrawn_in_id for row in stood)
+        return bool(stood and self.pending) and all(row.withdrawn_in_id for row in stood)
 
 
 def pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference) -> Iterator[Group]:
@@ -69,13 +82,14 @@ def pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference)
     pending = Q(latest_version__state=State.PENDING, source__in=sources)
     counties = SourceRecord.objects.filter(pending).order_by("county_code").values_list("county_code", flat=True)
     shared = with_retries(shared_contacts)
+    separations = with_retries(read_separations)
     settled: set[int] = set()  # records that a county before this one loaded: their facility reaches into two counties
     codes: list[str] = with_retries(partial(list, counties.distinct()))
     for county_code in codes:
         members = with_retries(partial(_county_members, county_code, pending, settled))
-        matchable = [_match_record(member, reference, shared) for member in members]
-        clusters, pairs = match_county(matchable)
-        with_retries(partial(_save_pairs, members, pairs, run))
+        matchable = [match_record(member, reference, shared) for member in members]
+        clusters, pairs = match_county(matchable, apart=separations.among([member.row.pk for member in members]))
+        with_retries(partial(_save_pairs, members, pairs, separations, run))
         for indexes in clusters:
             group = tuple(members[index] for index in indexes)
             if any(member.is_pending for member in group):
@@ -83,17 +97,20 @@ def pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference)
                 yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
 
 
-def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], run: ImportRun) -> None:
+def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], separations: Separations, run: ImportRun) -> None:
     with fenced(run):
-        save_pairs([member.row for member in members], pairs, changed=_changed(members), run=run)
+        rows = [member.row for member in members]
+        save_pairs(rows, pairs, changed=_changed(members), separations=separations, run=run)
 
 
 def shared_contacts() -> frozenset[str]:
-    """Return the contact indexes that stand on more than SHARED_BY source records."""
+    """Return the contact indexes that stand on so many source records that they tell no place from another."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c FROM source_records, unnest(contact_indexes) AS c GROUP BY c HAVING count(*) > %s",
-            [SHARED_BY],
+            "SELECT c FROM (SELECT c, source, count(DISTINCT key) AS places"
+            " FROM source_records, unnest(contact_indexes) AS c GROUP BY c, source) AS by_source"
+            " GROUP BY c HAVING max(places) > %s OR sum(places) > %s",
+            [SHARED_BY, SHARED_BY_ALL],
         )
         return frozenset(row[0] for row in cursor.fetchall())
 
@@ -103,31 +120,58 @@ def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> 
     moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
     rows = (
         SourceRecord.objects.filter(Q(county_code=county_code) | Q(facility__in=moved))
-        .filter(pending | Q(good_version__isnull=False, facility__isnull=False))
+        .filter(pending | _STANDING)
         .annotate(is_pending=pending)
-        .order_by("source", "key", "occurrence")
     )
-    versions = SourceRecordVersion.objects.only("standardised").in_bulk(
-        [row.latest_version_id if row.is_pending else row.good_version_id for row in rows],
-    )
-    return [
-        Member(row, opened(row, versions[version_id]), row.is_pending and row.pk not in settled)
-        for row in rows
-        for version_id in (row.latest_version_id if row.is_pending else row.good_version_id,)
-    ]
+    return read_members(rows, settled=settled)
 
 
-def standing_groups(facilities: Sequence[int]) -> dict[int, Group]:
+_STANDING = Q(facility__isnull=False) & (Q(good_version__isnull=False) | Q(source=ENTERED))
+
+
+def read_members(rows: QuerySet[SourceRecord], *, settled: AbstractSet[int] = frozenset()) -> list[Member]:
+    """Return source records (annotated with is_pending, or none of them pending) with what they say; `settled` wait no more."""
+    records = list(rows.order_by("source", "key", "occurrence"))
+    pending = {row.pk for row in records if getattr(row, "is_pending", False)}
+    version_of = {row.pk: row.latest_version_id if row.pk in pending else row.good_version_id for row in records}
+    versions = SourceRecordVersion.objects.only("standardised", "run").in_bulk([pk for pk in version_of.values() if pk])
+    entered = say_entered([row for row in records if row.source == ENTERED])
+    chosen = _choices()
+    members = []
+    for row in records:
+        version = versions.get(version_of[row.pk] or 0)
+        said = opened(row, version) if version else entered[row.pk]
+        is_pending = row.pk in pending and row.pk not in settled
+        members.append(Member(row, said, is_pending, version.run_id if version else 0, chosen.get(row.pk, {})))
+    return members
+
+
+def _choices() -> dict[int, dict[str, int]]:
+    """Return what people chose where sources disagree: by record, the fields in which it is believed first."""
+    choices: dict[int, dict[str, int]] = defaultdict(dict)
+    rows = FieldChoice.objects.order_by("chosen_at", "pk").values_list("source_record", "field")
+    for number, (record, name) in enumerate(rows, start=1):
+        choices[record][name] = number
+    return choices
+
+
+def standing_groups(facilities: Iterable[int]) -> dict[int, Group]:
     """Return, for each facility that a record still stands for, the group of these records, each with its good version."""
-    rows = SourceRecord.objects.filter(
-        facility__in=facilities, good_version__isnull=False, withdrawn_in__isnull=True
-    ).select_related("good_version")
-    members: dict[int, list[Member]] = defaultdict(list)
-    for row in rows.order_by("source", "key", "occurrence"):
-        assert row.good_version is not None
-        assert row.facility_id is not None
-        members[row.facility_id].append(Member(row, opened(row, row.good_version), is_pending=False))
-    return {facility: Group(tuple(left), facility) for facility, left in members.items()}
+    rows = SourceRecord.objects.filter(_STANDING, facility__in=list(facilities))
+    return _by_facility(read_members(rows.filter(withdrawn_in__isnull=True)))
+
+
+def whole_groups(facilities: Iterable[int]) -> dict[int, Group]:
+    """Return the group of each facility with the records that were withdrawn, too."""
+    return _by_facility(read_members(SourceRecord.objects.filter(_STANDING, facility__in=list(facilities))))
+
+
+def _by_facility(members: Sequence[Member]) -> dict[int, Group]:
+    groups: dict[int, list[Member]] = defaultdict(list)
+    for member in members:
+        assert member.row.facility_id is not None
+        groups[member.row.facility_id].append(member)
+    return {facility: Group(tuple(group), facility) for facility, group in groups.items()}
 
 
 def opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
@@ -138,26 +182,34 @@ def opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
     return from_canonical(version.standardised)
 
 
-def _match_record(member: Member, reference: Reference, shared: frozenset[str]) -> MatchRecord:
+def match_record(member: Member, reference: Reference, shared: frozenset[str]) -> MatchRecord:
+    """Return what matching looks at of a record, without the `shared` contacts."""
     row, record = member.row, member.record
-    point = record.position
+    position = record.position
+    blur_km = BLUR_KM.get(position.accuracy) if position else None
     kind = reference.kind_by_type.get(record.facility_type, "")
+    contacts = frozenset(row.contact_indexes) - shared
+    emails = {FacilityContact.index_of(c.value)[:16] for c in record.contacts if c.type == "email"} if contacts else ()
     return MatchRecord(
-        order=(SOURCES[row.source].precedence, row.key, record.facility_code, row.occurrence),
+        order=(precedence_of(row.source), row.key, record.facility_code, row.occurrence),
         source=row.source,
         key=row.key,
         code=record.facility_code,
         facility=row.facility_id,
         is_new=member.is_pending,
-        name=read_name(record.name, kind=kind),
+        name=read_name(record.name, kind=kind, place_words=reference.gazetteer.words),
         facility_type=record.facility_type,
         kind=kind,
         county=record.county_code,
         constituency=record.constituency_code,
         ward=record.ward_code,
         identifier=record.identifier,
-        point=(float(point.latitude), float(point.longitude)) if point else None,
-        contacts=frozenset(row.contact_indexes) - shared,
+        registration_number=record.registration_number,
+        point=(float(position.latitude), float(position.longitude)) if position and blur_km is not None else None,
+        blur_km=blur_km or 0.0,
+        contacts=contacts,
+        emails=contacts.intersection(emails),
+        is_missing=row.missing_since_id is not None,
     )
 
 

@@ -7,12 +7,13 @@ from time import perf_counter
 
 import structlog
 
+from etl.across_counties import pair_across_counties
 from etl.batch import CLASH, load_batch, new_writer
+from etl.entered import note_entered
 from etl.facility_rows import FacilityWriter
 from etl.groups import Group, pending_groups, standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
-from etl.pairs import pair_across_counties
 from etl.resilience import with_retries
 from etl.stages.records import Reference
 
@@ -24,12 +25,13 @@ def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference
     """Return in how many batches the pending versions of these sources came to stand for a facility, or were refused."""
     batches = 0
     writer = new_writer(run)
+    with_retries(partial(_note_entered, run))
+    pair_across_counties(run, reference)
     for groups in _in_batches(pending_groups(run, sources, reference), batch_size):
         started = perf_counter()
         load_batch(groups, writer=writer, run=run)
         batches += 1
         log.info("batch loaded", batch=batches, size=len(groups), seconds=round(perf_counter() - started, 3))
-    with_retries(partial(_pair_across_counties, run))
     if batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
         _settle_numbers(run, writer, batch_size)
     return batches
@@ -66,9 +68,9 @@ def _forget_settled_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
             version.save(update_fields=["findings"])
 
 
-def _pair_across_counties(run: ImportRun) -> None:
+def _note_entered(run: ImportRun) -> None:
     with fenced(run):
-        pair_across_counties(run)
+        note_entered(run)
 
 
 def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:

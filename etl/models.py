@@ -19,6 +19,7 @@ class ImportRun(models.Model):
         IMPORT = "import"
         REPLAY = "replay"
         UNDO = "undo"
+        REVIEW = "review"  # a person merged facilities, or told records apart
 
     run_id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.IMPORT)
@@ -127,6 +128,13 @@ class SourceRecord(models.Model):
         db_index=False,
         help_text="the run with --deactivate-missing since which it stands for its facility no more",
     )
+    home = models.ForeignKey(
+        "facilities.RetiredCode",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="source_records",
+        help_text="the facility that it stood for, before a person merged that one into another",
+    )
 
     class Meta:
         db_table = "source_records"
@@ -215,9 +223,19 @@ class DuplicatePair(models.Model):
     pair_id = models.BigAutoField(primary_key=True)
     first = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="+")
     second = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="+")
-    score = models.FloatField(help_text="0..1")
-    features = models.JSONField(default=dict, help_text="each feature's part, 0..1, and the reason for the decision")
+    score = models.FloatField(help_text="0..1, the sum of the features' parts")
+    features = models.JSONField(default=dict, help_text="each feature's part in the score")
+    reason = models.TextField(blank=True)
     decision = models.CharField(max_length=20, choices=Decision)
+    decided_by = models.ForeignKey(
+        "core.User",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="+",
+        db_index=False,
+        help_text="the person whose word it is: no import overwrites it",
+    )
+    decided_at = models.DateTimeField(null=True)
     run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="pairs")
 
     class Meta:
@@ -227,6 +245,26 @@ class DuplicatePair(models.Model):
             models.UniqueConstraint(fields=["first", "second"], name="pair_once"),
             models.CheckConstraint(condition=Q(first__lt=F("second")), name="pair_in_order"),
         ]
+        indexes = [models.Index(fields=["decision", "-score"], name="idx_pairs_queue")]
 
     def __str__(self) -> str:
         return f"Pair {self.pk}"
+
+
+class FieldChoice(models.Model):
+    """What a person chose when sources disagree: this record is believed first for this field; the newest choice wins."""
+
+    audit_hides = ()
+
+    choice_id = models.BigAutoField(primary_key=True)
+    source_record = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="choices", db_index=False)
+    field = models.CharField(max_length=50, help_text="as etl.stages.merge.CHOOSABLE names it")
+    chosen_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+")
+    chosen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "field_choices"
+        constraints = [models.UniqueConstraint(fields=["source_record", "field"], name="choice_once")]
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.source_record}"

@@ -1,82 +1,123 @@
 """Duplicate pairs in the database: what matching found, refreshed where records change, never over a person's decision."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import combinations
+from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from etl.models import DuplicatePair, ImportRun, SourceRecord
-from etl.stages.dedupe import Pair, Verdict
+from etl.stages.records import Pair, Verdict
+
+Decision = DuplicatePair.Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Separations:
+    """What people told apart: pairs of source records, and with them the facilities that these stand for; ids in rising order."""
+
+    records: frozenset[tuple[int, int]]
+    facilities: frozenset[tuple[int, int]]
+
+    def among(self, records: Sequence[int]) -> frozenset[tuple[int, int]]:
+        """Return the separated pairs among these records, by their places in the sequence."""
+        place_of = {record: place for place, record in enumerate(records)}
+        known = (pair for pair in self.records if pair[0] in place_of and pair[1] in place_of)
+        return frozenset((place_of[first], place_of[second]) for first, second in known)
+
+    def parts(self, one: SourceRecord, other: SourceRecord) -> bool:
+        """Return whether two records, or the facilities that they stand for, were told apart."""
+        if _ids(one.pk, other.pk) in self.records:
+            return True
+        mine, theirs = one.facility_id, other.facility_id
+        return mine is not None and theirs is not None and _ids(mine, theirs) in self.facilities
+
+
+def read_separations() -> Separations:
+    """Return every pair that a person told apart."""
+    told_apart = DuplicatePair.objects.filter(decision=Decision.SEPARATE, decided_by__isnull=False)
+    rows = list(told_apart.values_list("first", "second", "first__facility", "second__facility"))
+    return Separations(
+        records=frozenset((first, second) for first, second, _, _ in rows),
+        facilities=frozenset(_ids(one, other) for _, _, one, other in rows if one and other and one != other),
+    )
 
 
 def save_pairs(
-    rows: Sequence[SourceRecord], pairs: Sequence[Pair], *, changed: AbstractSet[int], run: ImportRun
+    rows: Sequence[SourceRecord],
+    pairs: Sequence[Pair],
+    *,
+    changed: AbstractSet[int],
+    separations: Separations,
+    run: ImportRun,
 ) -> None:
-    """Write the pairs that matching found; what a person decided is never overwritten.
+    """Write the pairs that matching found; what a person decided is never overwritten, and nothing is asked twice.
 
     An open pair of a record that changed is closed where the record no longer resembles the other.
     """
-    found = {tuple(sorted((rows[pair.first].pk, rows[pair.second].pk))): pair for pair in pairs}
+    found = {_ids(rows[pair.first].pk, rows[pair.second].pk): pair for pair in pairs}
     if not found and not changed:
         return
     touching = DuplicatePair.objects.filter(Q(first__in=changed) | Q(second__in=changed) | _any_pair(found))
     known = {(pair.first_id, pair.second_id): pair for pair in touching}
-    open_pairs = {ids for ids, pair in known.items() if pair.decision == DuplicatePair.Decision.TO_REVIEW}
+    open_pairs = {ids for ids, pair in known.items() if pair.decision == Decision.TO_REVIEW}
     gone = [known[ids].pk for ids in open_pairs - found.keys() if changed & set(ids)]
     DuplicatePair.objects.filter(pk__in=gone).delete()
-    pair_rows = [
+    row_of = {row.pk: row for row in rows}
+    asked = _facilities_asked_about(row_of.values(), except_for=known)
+    fresh = [
         _pair_row(ids, pair, run)
         for ids, pair in found.items()
-        if ids not in known or known[ids].decision != DuplicatePair.Decision.SEPARATE
+        if not _is_settled(known.get(ids))
+        and not (pair.verdict is Verdict.REVIEW and separations.parts(row_of[ids[0]], row_of[ids[1]]))
+        and not (pair.verdict is Verdict.REVIEW and _facilities(row_of, ids) in asked)
     ]
-    pair_rows = [row for row in pair_rows if not _says_the_same(known.get((row.first_id, row.second_id)), row)]
+    fresh = [row for row in fresh if not _says_the_same(known.get((row.first_id, row.second_id)), row)]
     DuplicatePair.objects.bulk_create(
-        pair_rows,
+        fresh,
         update_conflicts=True,
         unique_fields=["first", "second"],
-        update_fields=["score", "features", "decision", "run"],
+        update_fields=["score", "features", "reason", "decision", "run"],
+        batch_size=1000,
     )
 
 
+def _facilities_asked_about(
+    rows: Collection[SourceRecord], *, except_for: Collection[tuple[int, int]]
+) -> set[tuple[int, int]]:
+    """Return the pairs of facilities that another open pair already asks about."""
+    facilities = {row.facility_id for row in rows if row.facility_id}
+    pairs = DuplicatePair.objects.filter(decision=Decision.TO_REVIEW, first__facility__in=facilities)
+    asked = pairs.values_list("first", "second", "first__facility", "second__facility")
+    return {_ids(one, other) for first, second, one, other in asked if other and (first, second) not in except_for}
+
+
+def _facilities(row_of: dict[int, SourceRecord], ids: tuple[int, int]) -> tuple[int, int] | None:
+    one, other = (row_of[pk].facility_id for pk in ids)
+    return _ids(one, other) if one and other and one != other else None
+
+
+def _is_settled(known: DuplicatePair | None) -> bool:
+    return known is not None and known.decided_by_id is not None
+
+
 def _says_the_same(known: DuplicatePair | None, row: DuplicatePair) -> bool:
-    return known is not None and all(getattr(known, n) == getattr(row, n) for n in ("score", "features", "decision"))
+    columns = ("score", "features", "reason", "decision")
+    return known is not None and all(getattr(known, name) == getattr(row, name) for name in columns)
 
 
-def _any_pair(ids: Iterable[tuple[int, ...]]) -> Q:
+def _any_pair(ids: Collection[tuple[int, int]]) -> Q:
     firsts, seconds = [pair[0] for pair in ids], [pair[1] for pair in ids]
     return Q(first__in=firsts, second__in=seconds)
 
 
-def _pair_row(ids: tuple[int, ...], pair: Pair, run: ImportRun) -> DuplicatePair:
-    decision = DuplicatePair.Decision.MERGED if pair.verdict is Verdict.MERGE else DuplicatePair.Decision.TO_REVIEW
-    features = {**pair.features, "reason": pair.reason}
+def _pair_row(ids: tuple[int, int], pair: Pair, run: ImportRun, **decided: Any) -> DuplicatePair:
     first, second = ids
-    return DuplicatePair(
-        first_id=first, second_id=second, score=pair.score, features=features, decision=decision, run=run
-    )
+    decision = Decision.MERGED if pair.verdict is Verdict.MERGE else Decision.TO_REVIEW
+    evidence = {"score": pair.score, "features": dict(pair.features), "reason": pair.reason}
+    return DuplicatePair(first_id=first, second_id=second, run=run, **evidence, **{"decision": decision} | decided)
 
 
-def pair_across_counties(run: ImportRun) -> None:
-    """Put pairs up for review because one national facility code stands in two counties."""
-    loaded = SourceRecord.objects.filter(facility__isnull=False).exclude(identifier="")
-    codes = (
-        loaded.values("identifier")
-        .annotate(counties=Count("county_code", distinct=True))
-        .filter(counties__gt=1)
-        .values("identifier")
-    )
-    holders: dict[str, list[SourceRecord]] = defaultdict(list)
-    for row in loaded.filter(identifier__in=codes).order_by("pk"):
-        holders[row.identifier].append(row)
-    rows = [
-        DuplicatePair(
-            first=one, second=other, score=0.0, run=run, decision=DuplicatePair.Decision.TO_REVIEW,
-            features={"reason": "one national facility code in two counties"},
-        )
-        for records in holders.values()
-        for one, other in combinations(records, 2)
-        if one.county_code != other.county_code and one.facility_id != other.facility_id
-    ]  # fmt: skip
-    DuplicatePair.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
+def _ids(one: int, other: int) -> tuple[int, int]:
+    return (one, other) if one < other else (other, one)

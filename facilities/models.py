@@ -288,15 +288,25 @@ class FacilityCoordinate(models.Model):
 
 
 class RetiredCode(models.Model):
-    """A facility code that a merge took out of use: it keeps resolving to the facility that stands for it now."""
+    """A facility that a merge took out of use: its code keeps resolving to the facility that stands for it now.
+
+    `facility_was` and `session_id` name its rows and the audit images that a split restores them from. `raised`: only this
+    merge made the survivor confidential.
+    """
 
     audit_hides = ()
     state_key = ("retired_code",)
+    state_derived = ("facility_was", "session_id")
 
     retired_code_id = models.BigAutoField(primary_key=True)
     retired_code = models.CharField(max_length=50, unique=True)
     facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="retired_codes")
+    facility_was = models.BigIntegerField(null=True)
+    session_id = models.CharField(max_length=100, blank=True)
+    was_confidential = models.BooleanField(default=False)
+    raised = models.BooleanField(default=False)
     retired_at = models.DateTimeField(auto_now_add=True)
+    retired_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", null=True)
 
     class Meta:
         db_table = "retired_codes"
@@ -319,6 +329,14 @@ class Pin(models.Model):
     target = models.CharField(max_length=150)
     pinned_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", null=True)
     pinned_at = models.DateTimeField(auto_now_add=True)
+    came_with = models.ForeignKey(
+        RetiredCode,
+        on_delete=models.CASCADE,
+        related_name="pins",
+        null=True,
+        db_index=False,
+        help_text="the facility that it was set on, before that one was merged into this one",
+    )
 
     class Meta:
         db_table = "pins"

@@ -21,7 +21,7 @@ def pin_edits(facility: Facility, *, form: Any, formsets: Iterable[Any], user: U
     pin(facility, targets, user=user)
 
 
-def pin(facility: Facility, targets: Iterable[str], *, user: User) -> None:
+def pin(facility: Facility, targets: Iterable[str], *, user: User | None) -> None:
     """Pin targets on a facility; who pinned one first stays named."""
     rows: Sequence[Pin] = [Pin(facility=facility, target=target, pinned_by=user) for target in sorted(targets)]
     Pin.objects.bulk_create(rows, ignore_conflicts=True)

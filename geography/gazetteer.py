@@ -110,10 +110,11 @@ _TOP = ("",)  # the parent of the counties
 class Gazetteer:
     """The frozen index; build it with `Gazetteer.of`."""
 
-    __slots__ = ("_children", "_everywhere", "_names", "_places", "_resolved", "_towns", "fingerprint")
+    __slots__ = ("_children", "_everywhere", "_names", "_places", "_resolved", "_towns", "fingerprint", "words")
 
     def __init__(self, places: Sequence[Place], aliases: Sequence[Alias]) -> None:
         self.fingerprint = sha256("\n".join(sorted(map(repr, (*places, *aliases)))).encode()).hexdigest()
+        self.words = frozenset(word for place in places for word in place_key(place.name).split())  # of every name
         self._places = {(place.level, place.code): place for place in places}
         self._children: dict[str, tuple[str, ...]] = defaultdict(tuple)  # constituency codes by county code
         # by level and parent, then by key without spaces

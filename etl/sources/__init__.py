@@ -24,4 +24,28 @@ SOURCES: dict[str, Source] = {
     )
 }
 
-__all__ = ["SOURCES", "Source"]
+ENTERED = "entered"  # no file: what a person entered in admin, which is believed before every source
+_AFTER_ALL = 99
+
+# Who is believed first about single fields, before the sources' own precedence.
+PRECEDENCE_BY_FIELD: dict[str, tuple[str, ...]] = {
+    "has_gender_desk": ("kps_stations",),
+    "opening_hours": ("equity_afya", "gbv_support_organizations"),
+    "website": ("gbv_support_organizations",),
+}
+
+
+def precedence_of(source: str) -> int:
+    """Return a source's precedence: 1 is believed first, 0 is a person."""
+    return 0 if source == ENTERED else SOURCES[source].precedence
+
+
+def precedence_by_field(source: str) -> dict[str, int]:
+    """Return a source's rank for each field of PRECEDENCE_BY_FIELD; what a person entered stays first."""
+    return {
+        name: -1 if source == ENTERED else first.index(source) if source in first else _AFTER_ALL
+        for name, first in PRECEDENCE_BY_FIELD.items()
+    }
+
+
+__all__ = ["ENTERED", "PRECEDENCE_BY_FIELD", "SOURCES", "Source", "precedence_by_field", "precedence_of"]

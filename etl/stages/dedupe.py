@@ -1,294 +1,276 @@
-"""Duplicates: candidate pairs without loss, an explained verdict on each, and clusters that no veto stands against.
+"""Which records are one place: candidates without loss, judged on evidence, grouped so that nothing vetoed comes together."""
 
-`similarity` is the document's weighted score; it only chooses candidates. `judge` decides on evidence.
-"""
-
+import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
 
-from etl.stages.names import FacilityName
-from geography.distance import distance_km
+from etl.stages.candidates import Candidates, Indexes, find_candidates
+from etl.stages.evidence import ALIKE, find_veto, judge
+from etl.stages.records import MatchRecord, Pair, Verdict
 
-# The document's weights and threshold. A part for which either side has no evidence is left out and the others count more.
-NAME_WEIGHT, LOCATION_WEIGHT, CONTACT_WEIGHT = 0.5, 0.3, 0.2
-THRESHOLD = 0.8
-ROUNDING = 1e-9  # two equal facilities without contacts score 0.8 exactly
+RatioScorer = Callable[..., float]
 
-SAME_WORD = 85  # rapidfuzz ratio, 0..100, at which two words may be one misspelt
-NEAR_KM = 0.5
-APART_KM = 5.0
-FEW = 20
-CELLS_AT_ONCE = 4_000_000  # of the matrix of names: 16 MB of float32
+FEW = 20  # of many records with one code, or of one facility, so many are compared with each other
+MOST_ASKED = 20  # questions about one record that a person is asked at a time, the best first
 
 
-class Verdict(StrEnum):
-    """The three answers."""
+def match_county(
+    records: Sequence[MatchRecord], *, apart: AbstractSet[tuple[int, int]] = frozenset()
+) -> tuple[list[list[int]], list[Pair]]:
+    """Return the clusters of a county's records (lists of indexes) and the pairs that merged or want a person.
 
-    MERGE = "merge"
-    REVIEW = "review"
-    DISTINCT = "distinct"
-
-
-@dataclass(frozen=True, slots=True)
-class MatchRecord:
-    """What matching looks at of one source record; `code` is the facility code that it would found.
-
-    `order` (source precedence, key, code, occurrence) ranks records the same way on every machine. `facility` is the facility it
-    already stands for. `contacts` are private ones only, in any stable form; shared numbers weigh nothing and are left out.
+    A cluster never holds two existing facilities, nor two records that a veto parts, nor two that a person told apart
+    (`apart`, pairs of indexes): what would bring such together merges with nothing and goes to review. Of the many pairs of
+    two clusters, one is asked about.
     """
-
-    order: tuple[int, str, str, int]
-    source: str
-    key: str
-    code: str
-    facility: int | None
-    is_new: bool
-    name: FacilityName
-    facility_type: str
-    kind: str
-    county: str
-    constituency: str = ""
-    ward: str = ""
-    identifier: str = ""
-    point: tuple[float, float] | None = None
-    contacts: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two records (by their place in the county's list), the verdict and what it rests on; scores 0..1."""
-
-    first: int
-    second: int
-    score: float
-    verdict: Verdict
-    reason: str
-    features: Mapping[str, float] = field(default_factory=dict)
-
-
-def match_county(records: Sequence[MatchRecord]) -> tuple[list[list[int]], list[Pair]]:
-    """Return the clusters of a county's records (lists of indexes) and every pair that merged or wants a person.
-
-    A cluster never holds two existing facilities, nor two records that a veto parts; such pairs go to review.
-    """
-    pairs = [judge(records, first, second) for first, second in find_candidates(records)]
-    wanted = sorted(
-        (pair for pair in pairs if pair.verdict is Verdict.MERGE),
-        key=lambda pair: (-pair.score, *sorted((records[pair.first].order, records[pair.second].order))),
-    )
-    clusters = _Clusters(records)
-    refused = [pair for pair in wanted if not clusters.join(pair.first, pair.second)]
-    refused_pairs = {(pair.first, pair.second) for pair in refused}
-    for_people = [
-        Pair(
-            pair.first,
-            pair.second,
-            pair.score,
-            Verdict.REVIEW,
-            f"{pair.reason}, but they would join what is apart",
-            pair.features,
-        )
-        if (pair.first, pair.second) in refused_pairs
-        else pair
-        for pair in pairs
-        if pair.verdict is not Verdict.DISTINCT
-    ]
-    return clusters.as_lists(), [
-        pair
-        for pair in for_people
-        # a veto (score 0) inside one facility stays visible: its records no longer agree
-        if pair.verdict is Verdict.MERGE or pair.score == 0.0 or not clusters.are_joined(pair.first, pair.second)
-    ]
-
-
-def find_candidates(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
-    """Yield each pair of one county, at least one of it new, that the document's score would flag (>= THRESHOLD).
-
-    Nothing is lost: a pair without a common contact needs the name score that the place leaves open (a bound computed for
-    the whole matrix at once); pairs with a common contact are found by a hash join, equal identifiers by another.
-    """
-    seen: set[tuple[int, int]] = set()
-    for first, second in (*_by_name(records), *_by_join(records)):
-        pair = (first, second) if first < second else (second, first)
-        if pair in seen or not (records[first].is_new or records[second].is_new):
-            continue
-        if records[first].code == records[second].code:
-            continue  # one list names one place twice: they are one cluster from the start
-        seen.add(pair)
-        one, other = records[pair[0]], records[pair[1]]
-        is_certain = _share_identity(one, other)
-        if is_certain or similarity(one, other) >= THRESHOLD - ROUNDING:
-            yield pair
-
-
-def _share_identity(one: MatchRecord, other: MatchRecord) -> bool:
-    """Return True for a common national code, and for records of one facility: they are looked at whatever their names."""
-    same_identifier = bool(one.identifier) and one.identifier == other.identifier
-    return same_identifier or (one.facility is not None and one.facility == other.facility)
-
-
-def similarity(one: MatchRecord, other: MatchRecord) -> float:
-    """Return the document's score 0..1: name 0.5, location 0.3, contact 0.2, over the parts that both sides have."""
-    parts = [
-        (NAME_WEIGHT, fuzz.ratio(one.name.text, other.name.text) / 100),
-        (LOCATION_WEIGHT, place_agreement(one, other)),
-    ]
-    if one.contacts and other.contacts:
-        parts.append((CONTACT_WEIGHT, contact_agreement(one, other)))
-    return sum(weight * score for weight, score in parts) / sum(weight for weight, _ in parts)
-
-
-def place_agreement(one: MatchRecord, other: MatchRecord) -> float:
-    """Return the share of levels (county, constituency, ward) that agree among those that both sides know, 0..1."""
-    levels = [(one.county, other.county), (one.constituency, other.constituency), (one.ward, other.ward)]
-    known = [(mine, theirs) for mine, theirs in levels if mine and theirs]
-    if one.county != other.county:
-        return 0.0
-    return sum(mine == theirs for mine, theirs in known) / len(known)
-
-
-def contact_agreement(one: MatchRecord, other: MatchRecord) -> float:
-    """Return the share of the shorter list of contacts that the other has, too, 0..1."""
-    return len(one.contacts & other.contacts) / min(len(one.contacts), len(other.contacts))
-
-
-def judge(records: Sequence[MatchRecord], first: int, second: int) -> Pair:
-    """Return the verdict on two records: one place, two places, or a question for a person."""
-    one, other = records[first], records[second]
-    features = {
-        "name": round(fuzz.ratio(one.name.text, other.name.text) / 100, 3),
-        "core_name": round(fuzz.token_sort_ratio(" ".join(one.name.core), " ".join(other.name.core)) / 100, 3),
-        "place": round(place_agreement(one, other), 3),
-        "contact": round(contact_agreement(one, other), 3) if one.contacts and other.contacts else 0.0,
-    }
-    veto = find_veto(one, other)
-    if veto and one.identifier and one.identifier == other.identifier:
-        return Pair(first, second, 0.0, Verdict.REVIEW, f"one national facility code, but {veto}", features)
-    if veto and one.facility is not None and one.facility == other.facility:
-        return Pair(first, second, 0.0, Verdict.REVIEW, f"they stand for one facility, but {veto}", features)
-    if veto:
-        return Pair(first, second, 0.0, Verdict.DISTINCT, veto, features)
-    verdict, reason = _weigh(one, other)
-    return Pair(first, second, round(similarity(one, other), 4), verdict, reason, features)
-
-
-def find_veto(one: MatchRecord, other: MatchRecord) -> str:
-    """Return why two records cannot stand for one place, or "" where nothing speaks against it."""
-    if one.kind and other.kind and one.kind != other.kind:
-        return "they are of different kinds: {} and {}".format(*sorted((one.kind, other.kind)))
-    if one.identifier and other.identifier and one.identifier != other.identifier:
-        return "their national codes differ"
-    if one.name.directions != other.name.directions:
-        return "their names differ in a direction or number"
-    if _differ_in_a_word(one.name.core, other.name.core):
-        return "each name has a word of its own: other places or branches"
-    return ""
-
-
-def _differ_in_a_word(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Return True where both names keep a word that the other has in no spelling."""
-    mine, theirs = set(one), set(other)
-    only_mine, only_theirs = mine - theirs, theirs - mine
-    return any(all(fuzz.ratio(word, rival) < SAME_WORD for rival in only_theirs) for word in only_mine) and any(
-        all(fuzz.ratio(word, rival) < SAME_WORD for rival in only_mine) for word in only_theirs
-    )
-
-
-def _weigh(one: MatchRecord, other: MatchRecord) -> tuple[Verdict, str]:
-    """Return verdict and reason for two records that no veto parts."""
-    if one.identifier and one.identifier == other.identifier:
-        return Verdict.MERGE, "same national facility code"
-    if one.source == other.source and one.key == other.key:
-        return Verdict.MERGE, "one source lists it twice under the same name and place"
-    same_name = sorted(one.name.core) == sorted(other.name.core)
-    same_type = one.facility_type == other.facility_type or not (one.facility_type and other.facility_type)
-    shares_contact = bool(one.contacts & other.contacts)
-    same_ward = bool(one.ward) and one.ward == other.ward
-    away_km = distance_km(one.point, other.point) if one.point and other.point else None
-    is_near = away_km is not None and away_km <= NEAR_KM
-    if same_name and same_type and (shares_contact or same_ward or is_near):
-        return Verdict.MERGE, f"same name and {_support(shares_contact=shares_contact, same_ward=same_ward)}"
-    if not shares_contact and not is_near and _lie_apart(one, other, away_km):
-        return Verdict.DISTINCT, "same or similar name in different places"
-    if same_name or shares_contact or is_near or same_ward:
-        return Verdict.REVIEW, "similar, but not beyond doubt"
+    order = sorted(range(len(records)), key=lambda index: records[index].order)
+    ranked = [records[index] for index in order]
+    rank_of = {index: rank for rank, index in enumerate(order)}
+    matching = _Matching(ranked, {_in_order(rank_of[one], rank_of[other]) for one, other in apart})
+    clusters, pairs = matching.run()
     return (
-        (Verdict.REVIEW, "similar names")
-        if one.name.text == other.name.text
-        else (Verdict.DISTINCT, "similar names only")
+        [[order[rank] for rank in cluster] for cluster in clusters],
+        [replace(pair, first=order[pair.first], second=order[pair.second]) for pair in pairs],
     )
 
 
-def _support(*, shares_contact: bool, same_ward: bool) -> str:
-    return "a contact of their own in common" if shares_contact else "same ward" if same_ward else "same spot"
+class _Matching:
+    """The matching of records that stand in the order of their rank: the same in whatever order they came."""
 
+    def __init__(self, records: Sequence[MatchRecord], apart: AbstractSet[tuple[int, int]]) -> None:
+        self._records = records
+        self._apart = apart
+        self._home = _homes(records)  # by record: the first one that it belongs to from the start
+        self._facility = {
+            home: r.facility for home, r in zip(self._home, records, strict=True) if r.facility is not None
+        }
+        self._joins: list[Pair] = []  # pairs that merge: what spans them, and spans the newcomers among them
+        self._questions = _Questions()
 
-def _lie_apart(one: MatchRecord, other: MatchRecord, away_km: float | None) -> bool:
-    wards_differ = bool(one.ward and other.ward and one.ward != other.ward)
-    constituencies_differ = bool(one.constituency and other.constituency and one.constituency != other.constituency)
-    return wards_differ or constituencies_differ or (away_km is not None and away_km > APART_KM)
+    def run(self) -> tuple[list[list[int]], list[Pair]]:
+        joined, newcomers = _Sets(self._home), _Sets(self._home)
+        for pair in self._judged():
+            if pair.verdict is Verdict.REVIEW:
+                self._questions.add(pair)
+            elif pair.verdict is Verdict.MERGE:
+                is_needed = joined.join(pair.first, pair.second)
+                if self._is_newcomer(pair.first) and self._is_newcomer(pair.second):
+                    is_needed |= newcomers.join(pair.first, pair.second)
+                if is_needed:
+                    self._joins.append(pair)
+        final = _Sets(self._home)
+        for members in joined.as_lists():
+            self._settle(members, newcomers, final)
+        return final.as_lists(), self._answers(final)
 
+    def _is_newcomer(self, index: int) -> bool:
+        return self._home[index] not in self._facility
 
-def _by_name(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs whose name score reaches what their places leave open, without any common contact."""
-    new = [index for index, record in enumerate(records) if record.is_new]
-    names = [record.name.text for record in records]
-    constituencies, wards = _codes([r.constituency for r in records]), _codes([r.ward for r in records])
-    rows_at_once = max(1, CELLS_AT_ONCE // max(1, len(records)))
-    for start in range(0, len(new), rows_at_once):
-        rows = new[start : start + rows_at_once]
-        scores = process.cdist(
-            [names[row] for row in rows], names, scorer=fuzz.ratio, score_cutoff=67, dtype=np.float32
+    def _judged(self) -> Iterator[Pair]:
+        for first, second in self._to_judge():
+            yield judge(self._records[first], self._records[second], first=first, second=second)
+
+    def _to_judge(self) -> Iterator[tuple[int, int]]:
+        """Yield each pair that may be anything but distinct, once."""
+        twins = _twins(self._records)
+        records = [self._records[first] for first in twins]
+        firsts = np.array(list(twins), dtype=np.intp)
+        homes = np.array([self._home[first] for first in firsts], dtype=np.intp)
+        cores = np.array([record.name.core_text for record in records], dtype=object)
+        seen: set[tuple[int, int]] = set()
+        for one, other in self._by_identity(twins):
+            pair = _in_order(one, other)
+            if pair not in seen:
+                seen.add(pair)
+                yield pair
+        for candidates in find_candidates(records):
+            ones, others = _plausible(candidates, homes, cores)
+            for pair in zip(firsts[ones].tolist(), firsts[others].tolist(), strict=True):
+                if pair not in seen:
+                    yield pair
+
+    def _by_identity(self, twins: dict[int, list[int]]) -> Iterator[tuple[int, int]]:
+        """Yield pairs that are looked at whatever their score: twins, and those that have in common what may decide.
+
+        That is a national code, a facility, a natural key, a private contact, or the own words of their names in one place.
+        """
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, record in enumerate(self._records):
+            if record.identifier:
+                groups["identifier", record.identifier].append(index)
+            if record.facility is not None:
+                groups["facility", str(record.facility)].append(index)
+            groups["key", record.source, record.key].append(index)
+        for index in twins:
+            record = self._records[index]
+            for contact in record.contacts:
+                groups["contact", contact].append(index)
+            groups["name", record.name.core_text, record.county, record.constituency].append(index)
+        for first, others in twins.items():
+            yield from ((first, other) for other in others if self._home[first] != self._home[other])
+        for group in groups.values():
+            for one, other in _pairs_of(group):
+                is_new = self._records[one].is_new or self._records[other].is_new
+                if is_new and self._records[one].code != self._records[other].code:
+                    yield one, other
+
+    def _settle(self, members: Sequence[int], newcomers: "_Sets", final: "_Sets") -> None:
+        """Bring together what may be: all of them, or, where they would join facilities, what is new among itself."""
+        facilities = {self._facility.get(self._home[index]) for index in members} - {None}
+        if self._holds_veto(members):
+            return
+        if len(facilities) <= 1:
+            final.join_all(members)
+            return
+        parts: dict[int, list[int]] = defaultdict(list)
+        for index in members:
+            if self._is_newcomer(index):
+                parts[newcomers.root(index)].append(index)
+        for part in parts.values():
+            final.join_all(part)
+
+    def _holds_veto(self, members: Sequence[int]) -> bool:
+        """Return whether two members of different homes are parted by a veto or by a person; alike ones are looked at once."""
+        chosen = set(members)
+        if any(
+            one in chosen and other in chosen and self._home[one] != self._home[other] for one, other in self._apart
+        ):
+            return True
+        kinds: dict[tuple[object, ...], int] = {}
+        for index in members:
+            record = self._records[index]
+            kinds.setdefault((self._home[index], record.kind, record.county, record.identifier, record.name), index)
+        return any(
+            self._home[one] != self._home[other] and find_veto(self._records[one], self._records[other])
+            for one, other in combinations(kinds.values(), 2)
         )
-        needed = _needed_name_score(constituencies, wards, np.array(rows))
-        for row, column in zip(*np.nonzero(scores >= needed), strict=True):
-            first, second = rows[int(row)], int(column)
-            if first != second:
-                yield first, second
+
+    def _answers(self, final: "_Sets") -> list[Pair]:
+        """Return the pairs that merged, and of each two clusters that no person told apart the best question."""
+        merged = [pair for pair in self._joins if final.root(pair.first) == final.root(pair.second)]
+        refused = [pair for pair in self._joins if final.root(pair.first) != final.root(pair.second)]
+        for pair in refused:
+            reason = f"{pair.reason}, but they would join what is apart"
+            self._questions.add(replace(pair, verdict=Verdict.REVIEW, reason=reason))
+        told_apart = {_in_order(final.root(one), final.root(other)) for one, other in self._apart}
+        asked: dict[tuple[int, int], Pair] = {}
+        for pair in self._questions.best():
+            roots = _in_order(final.root(pair.first), final.root(pair.second))
+            is_inside = roots[0] == roots[1]
+            if roots in told_apart or (is_inside and not pair.veto):
+                continue  # decided, or answered by what merged; a contradiction inside a facility stays visible
+            asked.setdefault((pair.first, pair.second) if is_inside else roots, pair)
+        return merged + list(asked.values())
 
 
-def _codes(texts: Sequence[str]) -> np.ndarray:
-    """Return a number for each text, 0 for an empty one."""
-    numbers: dict[str, int] = {"": 0}
-    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int32)
+class _Sets:
+    """Disjoint sets of indexes, each named by its smallest; `homes` are together from the start."""
+
+    def __init__(self, homes: Sequence[int]) -> None:
+        self._parent = list(homes)
+
+    def root(self, index: int) -> int:
+        while self._parent[index] != index:
+            self._parent[index] = self._parent[self._parent[index]]
+            index = self._parent[index]
+        return index
+
+    def join(self, one: int, other: int) -> bool:
+        """Return whether they were apart until now."""
+        low, high = sorted((self.root(one), self.root(other)))
+        self._parent[high] = low
+        return low != high
+
+    def join_all(self, members: Iterable[int]) -> None:
+        first, *others = members
+        for other in others:
+            self.join(first, other)
+
+    def as_lists(self) -> list[list[int]]:
+        sets: dict[int, list[int]] = defaultdict(list)
+        for index in range(len(self._parent)):
+            sets[self.root(index)].append(index)
+        return list(sets.values())
 
 
-def _needed_name_score(constituencies: np.ndarray, wards: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return, for each (row, column), the least name score 0..100 that reaches THRESHOLD where contacts add nothing.
+class _Questions:
+    """What a person is asked: of each record the MOST_ASKED best, so that 2,000 like records do not ask 2,000,000 times."""
 
-    From (0.5 n + 0.3 l) / 0.8 >= 0.8 with l = agreeing levels / known levels; a rounding margin of 0.01 stays below it.
-    """
-    agreeing = np.ones((len(rows), len(wards)), dtype=np.float32)
-    known = np.ones_like(agreeing)
-    for codes in (constituencies, wards):
-        mine, theirs = codes[rows][:, None], codes[None, :]
-        both = (mine > 0) & (theirs > 0)
-        known += both
-        agreeing += both & (mine == theirs)
-    weight = NAME_WEIGHT + LOCATION_WEIGHT
-    return 100 * (THRESHOLD * weight - LOCATION_WEIGHT * agreeing / known) / NAME_WEIGHT - np.float32(0.01)
+    def __init__(self) -> None:
+        self._of_record: dict[int, list[tuple[float, int, int, Pair]]] = defaultdict(list)
+
+    def add(self, pair: Pair) -> None:
+        entry = (pair.score, -pair.first, -pair.second, pair)
+        for index in (pair.first, pair.second):
+            heap = self._of_record[index]
+            if len(heap) < MOST_ASKED:
+                heapq.heappush(heap, entry)
+            elif entry[:3] > heap[0][:3]:
+                heapq.heapreplace(heap, entry)
+
+    def best(self) -> list[Pair]:
+        """Return them, the best score first."""
+        pairs = {(entry[3].first, entry[3].second): entry[3] for heap in self._of_record.values() for entry in heap}
+        return sorted(pairs.values(), key=lambda pair: (-pair.score, pair.first, pair.second))
 
 
-def _by_join(records: Sequence[MatchRecord]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs with a private contact, a national code, a facility or a natural key in common."""
-    by_contact: dict[str, list[int]] = defaultdict(list)
-    by_identity: dict[tuple[str, str], list[int]] = defaultdict(list)
+def _homes(records: Sequence[MatchRecord]) -> list[int]:
+    """Return for each record the first one of its facility, or of those that would found the same code."""
+    facility_of_code = {record.code: record.facility for record in records if record.facility is not None}
+    first_of: dict[int | str, int] = {}
+    homes = []
     for index, record in enumerate(records):
-        for contact in record.contacts:
-            by_contact[contact].append(index)
-        if record.identifier:
-            by_identity["identifier", record.identifier].append(index)
-        if record.facility is not None:
-            by_identity["facility", str(record.facility)].append(index)
-        by_identity[record.source, record.key].append(index)
-    for indexes in (*by_contact.values(), *by_identity.values()):
-        yield from _pairs_of(sorted(indexes, key=lambda index: records[index].order))
+        facility = record.facility if record.facility is not None else facility_of_code.get(record.code)
+        homes.append(first_of.setdefault(record.code if facility is None else facility, index))
+    return homes
+
+
+def _twins(records: Sequence[MatchRecord]) -> dict[int, list[int]]:
+    """Return the records that differ in nothing that matching looks at, by the first of them.
+
+    What holds of a pair with the first holds with every twin; the first is a new one where one is.
+    """
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for index, record in enumerate(records):
+        groups[
+            record.source, record.name, record.facility_type, record.kind, record.county, record.constituency, record.ward,
+            record.identifier, record.registration_number, record.point, record.contacts, record.is_missing,
+        ].append(index)  # fmt: skip
+    twins = {}
+    for group in groups.values():
+        first = next((index for index in group if records[index].is_new), group[0])
+        twins[first] = [index for index in group if index != first]
+    return dict(sorted(twins.items()))
+
+
+def _plausible(candidates: Candidates, homes: Indexes, cores: NDArray[np.object_]) -> tuple[Indexes, Indexes]:
+    """Return the pairs of two homes, without those whose names' own words say nothing for one place, judged in bulk.
+
+    What is left out would be found distinct (evidence.name is 0): the words are less than ALIKE, and neither name says all that
+    the other says. Names that differ in their spaces alone are alike with them, too.
+    """
+    is_kept = homes[candidates.first] != homes[candidates.second]
+    first, second = candidates.first[is_kept], candidates.second[is_kept]
+    if candidates.share_contact or not len(first):
+        return first, second
+    is_kept = _score(cores, first, second, fuzz.ratio, 100 * ALIKE) > 0
+    rest = np.flatnonzero(~is_kept)
+    is_kept[rest] = _score(cores, first[rest], second[rest], fuzz.token_set_ratio, 100) > 0
+    return first[is_kept], second[is_kept]
+
+
+def _score(
+    cores: NDArray[np.object_], first: Indexes, second: Indexes, scorer: RatioScorer, least: float
+) -> NDArray[np.float32]:
+    one, other = cores[first].tolist(), cores[second].tolist()
+    return process.cpdist(one, other, scorer=scorer, score_cutoff=least - 0.01, dtype=np.float32)
 
 
 def _pairs_of(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -299,37 +281,5 @@ def _pairs_of(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield from ((indexes[0], other) for other in indexes[1:])
 
 
-class _Clusters:
-    """Disjoint sets of records; those of one existing facility, and those that would found one code, start together."""
-
-    def __init__(self, records: Sequence[MatchRecord]) -> None:
-        self._records = records
-        self._cluster_of: dict[int, list[int]] = {}
-        facility_of_code = {record.code: record.facility for record in records if record.facility is not None}
-        clusters: dict[int | str, list[int]] = {}
-        for index, record in enumerate(records):
-            facility = record.facility if record.facility is not None else facility_of_code.get(record.code)
-            members = clusters.setdefault(record.code if facility is None else facility, [])
-            members.append(index)
-            self._cluster_of[index] = members
-
-    def join(self, first: int, second: int) -> bool:
-        """Return True where the two are in one cluster now; False where a veto or a second facility stands against it."""
-        one, other = self._cluster_of[first], self._cluster_of[second]
-        if one is other:
-            return True
-        facilities = {self._records[index].facility for index in (*one, *other)} - {None}
-        if len(facilities) > 1 or any(find_veto(self._records[a], self._records[b]) for a in one for b in other):
-            return False
-        one += other
-        self._cluster_of.update(dict.fromkeys(other, one))
-        return True
-
-    def are_joined(self, first: int, second: int) -> bool:
-        return self._cluster_of[first] is self._cluster_of[second]
-
-    def as_lists(self) -> list[list[int]]:
-        """Return the clusters, each in the order of its records, sorted by their first."""
-        unique = {id(members): members for members in self._cluster_of.values()}.values()
-        ordered = (sorted(members, key=lambda index: self._records[index].order) for members in unique)
-        return sorted(ordered, key=lambda members: self._records[members[0]].order)
+def _in_order(one: int, other: int) -> tuple[int, int]:
+    return (one, other) if one < other else (other, one)

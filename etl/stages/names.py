@@ -15,7 +15,10 @@ _SHORT_FORMS = {
     "gvrc": "gender violence recovery centre", "gbvrc": "gender violence recovery centre", "p": "police",
     "org": "organisation", "organization": "organisation", "counseling": "counselling", "womens": "women",
     "childrens": "children", "mens": "men", "girls": "girl", "boys": "boy", "saint": "st", "doctors": "doctor",
+    "cty": "county", "cnty": "county", "subcty": "sub county", "hc": "health centre", "crh": "county referral hospital",
+    "sch": "sub county hospital", "gbv": "gender violence", "cath": "catholic", "sda": "seventh day adventist", "rd": "road",
 }  # fmt: skip
+_SHORT_FORMS_OF_POLICE = {"ps": "police station", "pp": "police post"}
 # Words that say what kind of place it is, not which one.
 _GENERIC = frozenset(
     """
@@ -25,33 +28,64 @@ _GENERIC = frozenset(
     programme program kenya ltd limited cbo ngo the of and for at in
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
+_SMALL_WORDS = frozenset({"and", "of", "the", "for", "at", "in"})
+SHORTEST_ACRONYM = 3  # letters
 _WORD = re.compile(r"[^\W_]+")
-_SLASHED = ((re.compile(r"\bh\s*/\s*c\b"), "health centre"), (re.compile(r"\bp\s*/\s*"), "police "))
+_PATTERNS = (
+    (re.compile(r"\bh\s*/\s*c\b"), "health centre"),
+    (re.compile(r"\bn\s*/\s*home\b"), "nursing home"),
+    (re.compile(r"\bp\s*/\s*s\b"), "police station"),
+    (re.compile(r"\bp\s*/\s*p\b"), "police post"),
+    (re.compile(r"\bp\s*/\s*"), "police "),  # P/STN
+    (re.compile(r"(?<=\b[a-z])\.\s?(?=[a-z]\b)"), ""),  # A.I.C. is one word
+    (re.compile(r"\bgender\s*(?:and|&)?\s*children(?:'?s)?\s*(?:protection)?\s*desk\b"), "gender desk"),
+)
 _LEVEL = re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?)\b")  # "Level 5" is what a hospital is, not which one
 
 
 @dataclass(frozen=True, slots=True)
 class FacilityName:
-    """`text` is the whole name folded; `core` its words without the generic ones (all of them where none is left)."""
+    """`text` is the whole name folded, `core` its words without the generic ones, sorted (all of them where none is left).
+
+    `joined` is the core as it stands, without spaces. `directions` are its direction, number and single-letter words; `places`
+    the words of its core that name places.
+    """
 
     text: str
     core: tuple[str, ...]
-    directions: frozenset[str]
+    joined: str = ""
+    directions: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()
+
+    @property
+    def core_text(self) -> str:
+        return " ".join(self.core)
 
 
 @lru_cache(maxsize=100_000)
-def read_name(name: str, *, kind: str = "") -> FacilityName:
+def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozenset()) -> FacilityName:
     """Return the name as matching sees it: "Iten County Referral Hosp." -> core ("iten",).
 
     Lists of police stations leave "Police Station" out of the names: for `kind` "police" the words are put back.
+    `place_words` are the words of the gazetteer's names: two of them are two places, however alike they are spelt.
     """
-    folded = unicodedata.normalize("NFKC", name).casefold().replace("'", "").replace("\u2019", "")
+    folded = unicodedata.normalize("NFKD", name).casefold().replace("'", "").replace("\u2019", "")
+    folded = "".join(letter for letter in folded if not unicodedata.combining(letter))
     folded = _LEVEL.sub(" ", folded)
-    for pattern, full in _SLASHED:
+    for pattern, full in _PATTERNS:
         folded = pattern.sub(full, folded)
-    spelt_out = (_SHORT_FORMS.get(word, word) for word in _WORD.findall(folded))
+    short_forms = _SHORT_FORMS | _SHORT_FORMS_OF_POLICE if kind == "police" else _SHORT_FORMS
+    spelt_out = (short_forms.get(word, word) for word in _WORD.findall(folded))
     words = " ".join(spelt_out).split()
     if kind == "police" and "police" not in words:
         words += ["police", "station"]
-    core = tuple(word for word in words if word not in _GENERIC)
-    return FacilityName(" ".join(words), core or tuple(words), direction_words(" ".join(words)))
+    own = [word for word in words if word not in _GENERIC and not _is_acronym(word, words)] or words
+    text = " ".join(words)
+    core = tuple(sorted(set(own)))
+    return FacilityName(text, core, "".join(own), direction_words(text), place_words.intersection(core))
+
+
+def _is_acronym(word: str, words: list[str]) -> bool:
+    """Return whether a word is made of the first letters of the words beside it: KTRH (Kisii Teaching and Referral Hospital)."""
+    initials = "".join(other[0] for other in words if other != word and other not in _SMALL_WORDS)
+    return len(word) >= SHORTEST_ACRONYM and word in initials

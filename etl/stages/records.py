@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from etl.stages.names import FacilityName
 from geography.gazetteer import Gazetteer
 
 
@@ -207,3 +208,58 @@ class Reference:
     services: Lookup
     statuses: Lookup
     contact_types: Lookup
+
+
+class Verdict(StrEnum):
+    """The three answers to whether two records are one place."""
+
+    MERGE = "merge"
+    REVIEW = "review"
+    DISTINCT = "distinct"
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRecord:
+    """What matching looks at of one source record; `code` is the facility code that it would found.
+
+    `order` (source precedence, key, code, occurrence) ranks records the same way on every machine. `facility` is the facility it
+    already stands for. `is_missing`: its source lists it no more. `contacts` are private ones only, in any stable form, `emails`
+    those of them that are e-mails: what many facilities give tells none from another and is left out. `point` is in degrees,
+    true to within `blur_km`.
+    """
+
+    order: tuple[int, str, str, int]
+    source: str
+    key: str
+    code: str
+    facility: int | None
+    is_new: bool
+    name: FacilityName
+    facility_type: str
+    kind: str
+    county: str
+    constituency: str = ""
+    ward: str = ""
+    identifier: str = ""
+    registration_number: str = ""
+    point: tuple[float, float] | None = None
+    blur_km: float = 0.0
+    contacts: frozenset[str] = frozenset()
+    emails: frozenset[str] = frozenset()
+    is_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two records (by their place in a list), the verdict and what it rests on.
+
+    `score` 0..1 is the sum of `features`, each feature's part in it; `veto` says what speaks against one place whatever else.
+    """
+
+    first: int
+    second: int
+    score: float
+    verdict: Verdict
+    reason: str
+    features: Mapping[str, float] = field(default_factory=dict)
+    veto: str = ""

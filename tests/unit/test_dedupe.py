@@ -1,4 +1,4 @@
-"""Candidates without loss, vetoes, and clusters that nothing stands against."""
+"""Vetoes, and clusters that nothing stands against."""
 
 import random
 from dataclasses import replace
@@ -6,8 +6,10 @@ from itertools import combinations
 
 import pytest
 
-from etl.stages.dedupe import MatchRecord, Verdict, find_candidates, find_veto, judge, match_county, similarity
+from etl.stages.dedupe import match_county
+from etl.stages.evidence import find_veto, judge
 from etl.stages.names import read_name
+from etl.stages.records import MatchRecord, Verdict
 
 PLACES = ["Kapsabet", "Kapsaret", "Iten", "Kinango", "Township", "Diani", "Msambweni", "Ukunda East", "Ukunda West"]
 ENDINGS = ["Dispensary", "Hospital", "Health Centre", "Police Station", "Medical Clinic", "P/STN", "Disp."]
@@ -17,7 +19,7 @@ def record(
     name: str, number: int = 0, *, kind: str = "health", facility_type: str = "hospital", **fields
 ) -> MatchRecord:
     defaults = {
-        "order": (1, f"text:{number}", 0),
+        "order": (1, f"text:{number}", f"GVRC-{number}", 0),
         "source": "regional",
         "key": f"text:{number}",
         "code": f"GVRC-{number}",
@@ -47,7 +49,7 @@ def county_of(seed: int) -> list[MatchRecord]:
                 number,
                 kind="police" if is_police else "health",
                 facility_type="police-station" if is_police else rng.choice(["hospital", "dispensary", ""]),
-                order=(rng.randint(1, 7), f"text:{number}", 0),
+                order=(rng.randint(1, 7), f"text:{number}", f"GVRC-{number}", 0),
                 facility=number if rng.random() < 0.2 else None,
                 is_new=rng.random() < 0.8,
                 constituency=constituency,
@@ -60,40 +62,9 @@ def county_of(seed: int) -> list[MatchRecord]:
     return records
 
 
-@pytest.mark.parametrize("seed", range(50))
-def test_the_candidates_are_all_pairs_that_the_score_flags(seed):
-    records = county_of(seed)
-    expected = {
-        (i, j)
-        for i, j in combinations(range(len(records)), 2)
-        if (records[i].is_new or records[j].is_new)
-        and (
-            (records[i].identifier and records[i].identifier == records[j].identifier)
-            or similarity(records[i], records[j]) >= 0.8 - 1e-9
-        )
-    }
-    found = list(find_candidates(records))
-    assert len(found) == len(set(found))
-    assert set(found) == expected
-
-
-def test_a_pair_at_exactly_the_threshold_is_found():
-    # (0.5 * 0.68 + 0.3 * 1) / 0.8: the name score that the same place leaves open
-    one, other = record("a" * 17 + "b" * 8, 1), record("a" * 17 + "c" * 8, 2)
-    assert similarity(one, other) == pytest.approx(0.8)
-    assert list(find_candidates([one, other])) == [(0, 1)]
-
-
 def test_two_equal_facilities_without_contacts_are_found():
     twins = [record("Iten County Referral Hospital", number, ward="0681", constituency="145") for number in (1, 2)]
-    assert list(find_candidates(twins)) == [(0, 1)]
     assert match_county(twins)[0] == [[0, 1]]
-
-
-def test_the_documents_weights_make_080_of_two_equal_facilities_when_a_contact_of_each_differs():
-    one, other = (record("Iten Hospital", n, contacts=frozenset({f"+25471200000{n}"})) for n in (1, 2))
-    assert similarity(one, other) == pytest.approx(0.8)
-    assert list(find_candidates([one, other])) == [(0, 1)]
 
 
 def test_no_record_and_one_record_have_no_candidates():
@@ -115,10 +86,13 @@ def test_no_record_and_one_record_have_no_candidates():
 )
 def test_a_veto_parts_what_shares_a_phone_and_a_ward(one, other):
     place = {"constituency": "145", "ward": "0681", "contacts": frozenset({"+254712000239"})}
-    one, other = replace(one, **place), replace(other, code="GVRC-9", key="text:9", order=(2, "text:9", 0), **place)
+    one, other = (
+        replace(one, **place),
+        replace(other, code="GVRC-9", key="text:9", order=(2, "text:9", "GVRC-9", 0), **place),
+    )
     assert find_veto(one, other)
     assert find_veto(other, one)
-    assert judge([one, other], 0, 1).verdict is Verdict.DISTINCT
+    assert judge(one, other).verdict is Verdict.DISTINCT
     assert match_county([one, other]) == ([[0], [1]], [])
 
 

@@ -1,0 +1,77 @@
+"""What stands in two counties and says that it is one place: found before the counties are matched one by one, never merged."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from itertools import batched
+
+from django.db import connection
+from django.db.models import Q
+
+from etl.groups import match_record, read_members, shared_contacts
+from etl.lock import fenced
+from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.pairs import read_separations, save_pairs
+from etl.resilience import with_retries
+from etl.stages.evidence import judge
+from etl.stages.records import Reference, Verdict
+
+State = SourceRecordVersion.State
+AT_ONCE = 500  # pairs
+
+# One national code in two counties: the first record of each county, so that a code on 1,000 records makes few pairs.
+_BY_IDENTIFIER = """
+WITH holders AS (
+  SELECT identifier, county_code, min(r.source_record_id) AS record, bool_or(v.state = 'pending') AS is_new
+  FROM source_records r JOIN source_record_versions v ON v.version_id = r.latest_version_id
+  WHERE identifier <> '' AND county_code <> '' AND (v.state = 'pending' OR r.facility_id IS NOT NULL)
+  GROUP BY identifier, county_code
+)
+SELECT one.record, other.record FROM holders one JOIN holders other USING (identifier)
+WHERE one.county_code < other.county_code AND (one.is_new OR other.is_new)
+"""
+# One private contact in two counties.
+_BY_CONTACT = """
+WITH holders AS (
+  SELECT r.source_record_id AS record, r.county_code, contact, v.state = 'pending' AS is_new
+  FROM source_records r LEFT JOIN source_record_versions v ON v.version_id = r.latest_version_id,
+    unnest(r.contact_indexes) AS contact
+  WHERE county_code <> '' AND contact <> ALL(%s) AND (v.state = 'pending' OR r.facility_id IS NOT NULL)
+)
+SELECT DISTINCT one.record, other.record FROM holders one JOIN holders other USING (contact)
+WHERE one.county_code < other.county_code AND (one.is_new OR other.is_new)
+"""
+
+
+def pair_across_counties(run: ImportRun, reference: Reference) -> None:
+    """Put up for review what has one national code, or one name and one private phone, in two counties."""
+    shared = with_retries(shared_contacts)
+    pairs: list[tuple[int, int]] = with_retries(partial(_find, shared))
+    for portion in batched(sorted(pairs), AT_ONCE):
+        with_retries(partial(_save, portion, reference, shared, run))
+
+
+def _find(shared: AbstractSet[str]) -> list[tuple[int, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_IDENTIFIER)
+        found = set(cursor.fetchall())
+        cursor.execute(_BY_CONTACT, [sorted(shared)])
+        return [*found.union(cursor.fetchall())]
+
+
+def _save(portion: Sequence[tuple[int, int]], reference: Reference, shared: frozenset[str], run: ImportRun) -> None:
+    wanted = {record for pair in portion for record in pair}
+    rows = SourceRecord.objects.filter(pk__in=wanted).annotate(is_pending=Q(latest_version__state=State.PENDING))
+    members = read_members(rows)
+    place_of = {member.row.pk: place for place, member in enumerate(members)}
+    records = [match_record(member, reference, shared) for member in members]
+    judged = [
+        judge(records[one], records[other], first=one, second=other)
+        for first, second in portion
+        for one, other in [(place_of[first], place_of[second])]
+    ]
+    questions = [pair for pair in judged if pair.verdict is Verdict.REVIEW]
+    with fenced(run):
+        save_pairs(
+            [member.row for member in members], questions, changed=frozenset(), separations=read_separations(), run=run
+        )

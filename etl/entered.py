@@ -1,0 +1,89 @@
+"""Facilities that a person entered: each has a source record, too, so that matching, merging and review treat all alike.
+
+Such a record holds nothing itself. It says what is pinned on its facility; whoever entered a facility pinned all of it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Exists, OuterRef
+
+from core.crypto import Unreadable
+from etl.facility_rows import existing_state, planned_targets
+from etl.ledger import private_contact_indexes
+from etl.models import ImportRun, SourceRecord
+from etl.sources import ENTERED
+from etl.stages.plan import FIELDS
+from etl.stages.records import Contact, FacilityRecord, Position
+from facilities.models import Facility
+from facilities.pin_targets import POSITION, contact_target, service_target
+from facilities.pins import pin
+
+
+def note_entered(run: ImportRun) -> None:
+    """Give every facility that no source record stands for one of its own, and refresh by what matching finds them."""
+    standing = SourceRecord.objects.filter(facility=OuterRef("pk"))
+    new = list(Facility.objects.filter(~Exists(standing)).with_details().select_related("created_by"))
+    for facility in new:
+        pin(facility, _everything(facility), user=facility.created_by)
+    SourceRecord.objects.bulk_create(
+        [
+            SourceRecord(
+                source=ENTERED, key=f"id:{facility.facility_code}", name_hash="", facility=facility, outcome="created",
+                first_seen_run=run, last_seen_run=run,
+            )
+            for facility in new
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+    rows = list(SourceRecord.objects.filter(source=ENTERED))
+    said = say_entered(rows)
+    for row in rows:
+        row.county_code, row.identifier = said[row.pk].county_code, said[row.pk].identifier
+        row.contact_indexes = private_contact_indexes(said[row.pk])
+    SourceRecord.objects.bulk_update(rows, ["county_code", "identifier", "contact_indexes"], batch_size=500)
+
+
+def say_entered(rows: Sequence[SourceRecord]) -> dict[int, FacilityRecord]:
+    """Return what each record of an entered facility says: what is pinned there, or came along when it was merged."""
+    facilities = Facility.objects.with_details().prefetch_related("pins").in_bulk([row.facility_id for row in rows])
+    return {row.pk: _say(row, facilities[row.facility_id]) for row in rows if row.facility_id}
+
+
+def _everything(facility: Facility) -> set[str]:
+    """Return the targets of all that a facility says."""
+    columns = (
+        "registration_number", "facility_name", "facility_type", "operational_status", "county", "constituency", "ward",
+        "address", "town", "level", "ownership", "opening_hours", "website", "has_gender_desk",
+    )  # fmt: skip
+    targets = {name for name in columns if getattr(facility, name) not in (None, "")}
+    targets |= {contact_target(c.contact_type.code, c.value_index) for c in facility.contacts.all()}
+    targets |= {service_target(service.service_category.code) for service in facility.services.all()}
+    return targets | ({POSITION} if hasattr(facility, "coordinate") else set())
+
+
+def _say(row: SourceRecord, facility: Facility) -> FacilityRecord:
+    """Return what a person entered; whether the place is confidential is the facility's own word, which no record lowers."""
+    pinned = planned_targets(pin for pin in facility.pins.all() if pin.came_with_id == row.home_id)
+    state = existing_state(facility)
+    said = (pinned | {"name", "county_code"}) - state.unreadable
+    fields: dict[str, Any] = {name: state.fields[name] for name in FIELDS if name in said}
+    position = state.position if POSITION in pinned else None
+    readable = [c for c in facility.contacts.all() if not isinstance(c.contact_value, Unreadable)]
+    return FacilityRecord(
+        source=row.source,
+        key=row.key,
+        facility_code=row.key.removeprefix("id:"),
+        **{"facility_type": ""} | fields,
+        position=Position(position.latitude, position.longitude, position.accuracy) if position else None,
+        contacts=tuple(
+            Contact(c.contact_type.code, str(c.contact_value))
+            for c in readable
+            if contact_target(c.contact_type.code, c.value_index) in pinned
+        ),
+        services=tuple(
+            code
+            for code in sorted(s.service_category.code for s in facility.services.all() if s.is_active)
+            if service_target(code) in pinned
+        ),
+    )

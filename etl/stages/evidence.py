@@ -1,0 +1,246 @@
+"""What speaks for and against two records being one place: vetoes, and features whose parts add up to a score.
+
+The document's `similarity` (candidates.py) only chooses who is looked at; this decides. Every weight and threshold was set
+on the labelled pairs of tests/data/labelled_pairs.jsonl; docs/duplicates.md says how well they do.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from rapidfuzz import fuzz
+
+from etl.stages.names import FacilityName
+from etl.stages.records import MatchRecord, Pair, Verdict
+from geography.distance import distance_km
+
+MERGE_AT = 0.7
+REVIEW_AT = 0.45
+
+SAME_WORD = 85  # rapidfuzz ratio, 0..100, at which two words may be one misspelt
+SAME_IF_SPACED = 90  # the same of whole names that differ in their spaces
+ALIKE = 0.7  # similarity of the names' own words below which they say nothing for one place
+NEAR_KM, BESIDE_KM, APART_KM = 0.5, 2.0, 5.0
+
+TWO_COUNTIES = "they lie in two counties"
+
+Feature = Callable[[MatchRecord, MatchRecord], float]
+
+
+def name(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 for the same own words (generic ones such as "hospital" set aside), 0..0.6 for like ones, 0 for others."""
+    return _name_value(one.name, other.name)
+
+
+@lru_cache(maxsize=200_000)
+def _name_value(one: FacilityName, other: FacilityName) -> float:
+    if one.core == other.core or one.joined == other.joined:
+        return 1.0
+    mine, theirs = set(one.core), set(other.core)
+    if mine < theirs or theirs < mine:
+        return 0.4  # one says more than the other: "Moi" and "Moi Teaching", or "Moi Barracks"
+    alike = fuzz.ratio(one.core_text, other.core_text) / 100
+    if _are_spaced_apart(one, other):
+        alike = max(alike, fuzz.ratio(one.joined, other.joined) / 100)
+    return max(0.0, 0.6 * (alike - ALIKE) / (1 - ALIKE))
+
+
+def facility_type(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 0.5 for one type, -1 for two that are never one place; 0 where one may have become the other.
+
+    Where one is unknown, the same name says it.
+    """
+    types = {one.facility_type, other.facility_type}
+    if "" in types:
+        return 0.5 if one.name.text == other.name.text else 0.0
+    if len(types) == 1:
+        return 0.5
+    return 0.0 if any(types <= ladder for ladder in _LADDERS) else -1.0
+
+
+_LADDERS = (
+    frozenset({"dispensary", "clinic", "health-centre", "nursing-home", "hospital", "gbv-recovery-centre"}),
+    frozenset({"shelter", "rescue-centre"}),
+    frozenset({"legal-aid", "support-organisation"}),
+)
+
+
+def place(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 for one ward, 0.4 for one constituency, -1 where they differ at a level that both know, 0 where none is known."""
+    if not (one.constituency and other.constituency):
+        return 0.0
+    if one.constituency != other.constituency:
+        return -1.0
+    if one.ward and other.ward:
+        return 1.0 if one.ward == other.ward else -1.0
+    return 0.4
+
+
+def distance(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 up to NEAR_KM, falling to 0 at BESIDE_KM and to -1 at APART_KM; 0 where a position is unknown.
+
+    What a blurred position may add in distance speaks for neither.
+    """
+    if not (one.point and other.point):
+        return 0.0
+    blur = max(one.blur_km, other.blur_km)
+    km = distance_km(one.point, other.point)
+    if km <= NEAR_KM:
+        return 1.0 if blur <= NEAR_KM else 0.5
+    if km <= BESIDE_KM + blur:
+        return max(0.0, (BESIDE_KM - km) / (BESIDE_KM - NEAR_KM))
+    return max(-1.0, (BESIDE_KM + blur - km) / (APART_KM - BESIDE_KM))
+
+
+def phone(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 for a private number in common, -0.3 where each gives only its own, 0 where one gives none."""
+    mine, theirs = one.contacts - one.emails, other.contacts - other.emails
+    if not (mine and theirs):
+        return 0.0
+    return -0.3 if mine.isdisjoint(theirs) else 1.0
+
+
+def email(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 for a private e-mail address in common, else 0: a place may have several."""
+    return 0.0 if one.emails.isdisjoint(other.emails) else 1.0
+
+
+def registration(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 for one registration number, -1 for two, 0 where one is unknown."""
+    if not (one.registration_number and other.registration_number):
+        return 0.0
+    return 1.0 if one.registration_number == other.registration_number else -1.0
+
+
+def listing(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 where a list dropped one as it added the other, -1 where it lists both under different types, else 0."""
+    if one.source != other.source:
+        return 0.0
+    if one.is_missing != other.is_missing:
+        return 1.0 if (other if one.is_missing else one).is_new else 0.0
+    has_both = not one.is_missing and facility_type(one, other) != 0.5 and one.facility_type != other.facility_type
+    return -1.0 if has_both and one.facility_type and other.facility_type else 0.0
+
+
+def identifier(one: MatchRecord, other: MatchRecord) -> float:
+    """Return 1 for one national facility code, which decides; two codes are a veto."""
+    return 1.0 if _same(one.identifier, other.identifier) else 0.0
+
+
+FEATURES: Mapping[str, tuple[Feature, float]] = {
+    "name": (name, 0.45),
+    "type": (facility_type, 0.1),
+    "place": (place, 0.2),
+    "distance": (distance, 0.2),
+    "phone": (phone, 0.3),
+    "email": (email, 0.25),
+    "registration": (registration, 0.2),
+    "listing": (listing, 0.15),
+    "identifier": (identifier, 1.0),
+}
+
+
+def judge(one: MatchRecord, other: MatchRecord, *, first: int = 0, second: int = 1) -> Pair:
+    """Return the verdict on two records, with each feature's part in the score; what a veto settles is not weighed."""
+    veto = find_veto(one, other)
+    if veto and not (contradiction := _find_contradiction(one, other, veto)):
+        return Pair(first, second, 0.0, Verdict.DISTINCT, veto, veto=veto)
+    parts = weigh(one, other)
+    score = round(min(1.0, max(0.0, sum(parts.values()))), 4)
+    verdict, reason = (Verdict.REVIEW, contradiction) if veto else _answer(one, other, score, parts)
+    return Pair(first, second, score, verdict, reason, parts, veto)
+
+
+def weigh(one: MatchRecord, other: MatchRecord) -> dict[str, float]:
+    """Return each feature's part in the score, weight times value; what says nothing is left out."""
+    values = ((title, weight * feature(one, other)) for title, (feature, weight) in FEATURES.items())
+    return {title: round(part, 4) for title, part in values if part}
+
+
+def _answer(one: MatchRecord, other: MatchRecord, score: float, parts: Mapping[str, float]) -> tuple[Verdict, str]:
+    if _same(one.identifier, other.identifier):
+        return Verdict.MERGE, "same national facility code"
+    if one.source == other.source and one.key == other.key:
+        return Verdict.MERGE, "one source lists it twice under the same name and place"
+    if not any(title in parts for title in ("name", "phone", "email")) or score < REVIEW_AT:
+        return Verdict.DISTINCT, "too little speaks for one place"
+    if doubt := find_doubt(one, other):
+        return Verdict.REVIEW, f"{_speak(parts)}, but {doubt}"
+    if score >= MERGE_AT:
+        return Verdict.MERGE, _speak(parts)
+    return Verdict.REVIEW, f"{_speak(parts)}: not beyond doubt"
+
+
+def _find_contradiction(one: MatchRecord, other: MatchRecord, veto: str) -> str:
+    """Return why a person must look at what a veto parts: one code, one facility, one name and phone in two counties; or ""."""
+    if _same(one.identifier, other.identifier):
+        return f"one national facility code, but {veto}"
+    if one.facility is not None and one.facility == other.facility:
+        return f"they stand for one facility, but {veto}"
+    if veto == TWO_COUNTIES and phone(one, other) > 0 and one.name.core == other.name.core:
+        return f"same name and same private phone, but {veto}"
+    return ""
+
+
+_SPOKEN = {
+    "identifier": "same national facility code", "name": "same or like name", "phone": "same phone",
+    "email": "same e-mail address", "place": "same place", "distance": "same spot", "registration": "same registration number",
+    "listing": "its list dropped one as it added the other",
+}  # fmt: skip
+
+
+def _speak(parts: Mapping[str, float]) -> str:
+    """Return what speaks for one place, in words: "same or like name, same phone, same place"."""
+    return ", ".join(words for title, words in _SPOKEN.items() if parts.get(title, 0) > 0) or "little"
+
+
+def find_veto(one: MatchRecord, other: MatchRecord) -> str:
+    """Return why two records cannot stand for one place, or "" where nothing speaks against it."""
+    if one.kind and other.kind and one.kind != other.kind:
+        return "they are of different kinds: {} and {}".format(*sorted((one.kind, other.kind)))
+    if one.identifier and other.identifier and one.identifier != other.identifier:
+        return "their national codes differ"
+    if one.name.directions != other.name.directions and one.name.directions and other.name.directions:
+        return "their names differ in a direction or number"
+    if _are_branches(one.name, other.name):
+        return "each name has a word of its own: other places or branches"
+    return TWO_COUNTIES if one.county != other.county else ""
+
+
+def find_doubt(one: MatchRecord, other: MatchRecord) -> str:
+    """Return why a person must look at two records however much speaks for one place, or ""."""
+    if one.name.directions != other.name.directions:
+        return "only one name has a direction or number"
+    types = {one.facility_type, other.facility_type} - {""}
+    if len(types) > 1 and "gbv-recovery-centre" in types:
+        return "one may be a centre inside the other"
+    return ""
+
+
+@lru_cache(maxsize=200_000)
+def _are_branches(one: FacilityName, other: FacilityName) -> bool:
+    """Return True where both names keep a word that the other has in no spelling; the names of two places never are one."""
+    only_one = [word for word in one.core if word not in other.core]
+    only_other = [word for word in other.core if word not in one.core]
+    if not (only_one and only_other) or one.joined == other.joined:
+        return False
+    if _are_spaced_apart(one, other) and fuzz.ratio(one.joined, other.joined) >= SAME_IF_SPACED:
+        return False
+    places = one.places | other.places
+
+    def stands_alone(word: str, rivals: list[str]) -> bool:
+        return not any(
+            fuzz.ratio(word, rival) >= SAME_WORD and not (word in places and rival in places) for rival in rivals
+        )
+
+    return any(stands_alone(word, only_other) for word in only_one) and any(
+        stands_alone(word, only_one) for word in only_other
+    )
+
+
+def _are_spaced_apart(one: FacilityName, other: FacilityName) -> bool:
+    """Return whether the names split into different numbers of words: "El Wak", "Elwakh"."""
+    return len(one.core) != len(other.core)
+
+
+def _same(one: str, other: str) -> bool:
+    return bool(one) and one == other
