@@ -22,7 +22,7 @@ from etl.resilience import Fault, fault_of, isolate, refused_by_database, with_r
 from etl.stages.merge import fold
 from etl.stages.plan import Action, Change, plan_change
 from etl.stages.records import FacilityRecord, Finding, Severity
-from facilities.models import Facility, FacilityContact
+from facilities.models import Facility, FacilityContact, RetiredCode
 from facilities.pin_targets import kind_of
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ def _write_batch(groups: Sequence[Group], attempts: Iterator[int], *, writer: Fa
         with fenced(run):
             if next(attempts) > 1:
                 waiting = _not_yet_loaded(groups)
-            _load_groups(waiting, writer, run)
+            write_groups(waiting, writer, run)
     except (DatabaseError, ValueError) as error:
         if fault_of(error) is not Fault.DATA:
             raise
@@ -67,7 +67,7 @@ def _write_batch(groups: Sequence[Group], attempts: Iterator[int], *, writer: Fa
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that the guilty record is caught in its own savepoint
             isolate(
                 waiting,
-                write=lambda part: _load_groups(part, writer, run),
+                write=lambda part: write_groups(part, writer, run),
                 blame=lambda group, fault: _reject_guilty(group, fault, writer, run),
             )
 
@@ -92,7 +92,7 @@ def _reject_guilty(group: Group, error: Exception, writer: FacilityWriter, run: 
     if not guilty or (rest.pending and not _lands(rest, writer, run)):
         guilty, rest = list(group.pending), _without(group, set(group.pending))
     if rest.pending:
-        _load_groups([rest], writer, run)
+        write_groups([rest], writer, run)
     _reject(guilty, error)
 
 
@@ -113,7 +113,7 @@ def _lands(group: Group, writer: FacilityWriter, run: ImportRun) -> bool:
     """Return whether the database takes a group; nothing of it stays."""
     try:
         with transaction.atomic():
-            _load_groups([group], writer, run)
+            write_groups([group], writer, run)
             transaction.set_rollback(True)
     except (DatabaseError, ValueError) as error:
         if fault_of(error) is not Fault.DATA:
@@ -140,14 +140,11 @@ def _pending_versions(records: Sequence[int]) -> QuerySet[SourceRecordVersion]:
     return waiting.only("findings", "pointer", "state")  # what is sealed stays closed
 
 
-def _load_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun) -> None:
-    """Write facilities, their children and their ledger rows together."""
+def write_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun) -> list[int]:
+    """Return the ids of the facilities, written with their children and their ledger rows together; in a transaction."""
     goldens = [fold(group.contributors) for group in groups]
     existing = _existing_facilities(groups, goldens)
-    goldens = [
-        golden if group.facility_id else _with_free_code(golden, existing)
-        for group, golden in zip(groups, goldens, strict=True)
-    ]
+    goldens = _with_free_codes(groups, goldens, existing)
     facilities = [existing.get(group.facility_id) if group.facility_id else None for group in groups]
     goldens = _without_clashing_numbers(groups, goldens, facilities)
     changes = [
@@ -164,6 +161,7 @@ def _load_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun
     id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
     _note_pins(groups, changes)
     _close_versions(groups, changes, id_by_code, run)
+    return [id_by_code[change.facility_code] for change in changes]
 
 
 def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:
@@ -181,16 +179,28 @@ def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:
             _add_finding([member.row.pk for member in group.pending], asdict(finding))
 
 
-def _with_free_code(golden: FacilityRecord, existing: Mapping[int | str, Facility]) -> FacilityRecord:
-    """Return the record with a code that no facility has: its founder's, unless that founder's facility moved on.
+def _with_free_codes(
+    groups: Sequence[Group], goldens: Sequence[FacilityRecord], existing: Mapping[int | str, Facility]
+) -> list[FacilityRecord]:
+    """Return the records, those of new facilities with a code that no facility has, or had before a merge.
 
-    A place that moved county keeps its code; another place of the same name that takes its place in the list gets "-2".
+    It is their founder's, unless that founder's facility moved on: a place that moved county keeps its code, and another place
+    of the same name that takes its place in the list gets "-2".
     """
-    code, number = golden.facility_code, 1
-    while code in existing or (number > 1 and Facility.objects.filter(facility_code=code).exists()):
-        number += 1
-        code = f"{golden.facility_code}-{number}"
-    return replace(golden, facility_code=code)
+    wanted = {golden.facility_code for group, golden in zip(groups, goldens, strict=True) if not group.facility_id}
+    taken = set(RetiredCode.objects.filter(retired_code__in=wanted).values_list("retired_code", flat=True))
+    taken |= {code for code in wanted if code in existing}
+    return [
+        replace(golden, facility_code=_next_free(golden.facility_code))
+        if golden.facility_code in taken and not group.facility_id
+        else golden
+        for group, golden in zip(groups, goldens, strict=True)
+    ]
+
+
+def _next_free(code: str) -> str:
+    numbered = (f"{code}-{number}" for number in count(2))
+    return next(other for other in numbered if Facility.objects.by_code(other) is None)
 
 
 def _existing_facilities(groups: Sequence[Group], goldens: Sequence[FacilityRecord]) -> dict[int | str, Facility]:

@@ -119,3 +119,10 @@ class UnknownFacilityError(EtlError):
 
     code = "facility-unknown"
     exit_code = ExitCode.WRONG_USAGE
+
+
+class DecisionError(EtlError):
+    """A person asked for a merge or a split that is none: nothing was changed."""
+
+    code = "decision-impossible"
+    exit_code = ExitCode.WRONG_USAGE

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from etl.errors import UnknownFacilityError
 from etl.models import DuplicatePair, SourceRecord
-from facilities.models import Facility, RetiredCode
+from facilities.models import Facility
 from facilities.timeline import Act, timeline
 
 MOST_ACTS = 50
@@ -19,12 +19,11 @@ _WORTH_HAVING = {
 
 def find_facility(code: str) -> Facility:
     """Return the facility that has this code, or had it before a merge; raises UnknownFacilityError."""
-    wanted = code.strip().upper()
-    facility = Facility.objects.with_details().filter(facility_code=wanted).first()
-    if facility is None and (retired := RetiredCode.objects.filter(retired_code=wanted).first()):
-        facility = Facility.objects.with_details().get(pk=retired.facility_id)
+    facility = Facility.objects.with_details().by_code(code)
     if facility is None:
-        message = f"no facility has the code {wanted[:50]}: look it up in admin, or check for a typing error"
+        message = (
+            f"no facility has the code {code.strip().upper()[:50]}: look it up in admin, or check for a typing error"
+        )
         raise UnknownFacilityError(message)
     return facility
 

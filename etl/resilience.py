@@ -123,7 +123,7 @@ def _breaker(failures: int, seconds: int) -> CircuitBreaker:
 
 
 def isolate[T](
-    items: Sequence[T], *, write: Callable[[Sequence[T]], None], blame: Callable[[T, Exception], None]
+    items: Sequence[T], *, write: Callable[[Sequence[T]], object], blame: Callable[[T, Exception], None]
 ) -> None:
     """Write all items inside the open transaction; one that the database refuses is found by halving, and blamed.
 

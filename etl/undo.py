@@ -7,19 +7,19 @@ from functools import partial
 from itertools import batched
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 
-from core.audit import audited_models
 from core.models import FACILITY_ID, AuditEntry, User
 from etl.errors import UnknownRunError
 from etl.key_check import check_keys
 from etl.ledger import fall_back
 from etl.lock import fenced, import_lock, session_of
-from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
+from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.restore import lay_out, restore_rows
 from etl.runs import close_run, open_run, rehearse, running
 from etl.stages.records import Severity
-from facilities.models import Facility, FacilityContact
+from facilities.models import Facility
 
 State, Outcome = SourceRecordVersion.State, SourceRecord.Outcome
 
@@ -65,6 +65,8 @@ def _undoable(run_id: int) -> ImportRun:
         raise UnknownRunError(f"there is no run {run_id}")
     if run.undone_by and not run.undone_by.summary.get("undo", {}).get("kept"):
         raise UnknownRunError(f"run {run_id} was undone by run {run.undone_by_id} already")
+    if run.kind == ImportRun.Kind.REVIEW:
+        raise UnknownRunError(f"run {run_id} is a person's decision: take a merge back with `duplicates split`")
     if run.kind == ImportRun.Kind.UNDO:
         raise UnknownRunError(f"run {run_id} is itself an undo: import the files again instead")
     return run
@@ -79,10 +81,10 @@ def _undo(run: ImportRun, user: User) -> Undone:
         kept |= _held_up_by_numbers(run, changed, kept)
         free = changed - kept.keys()
         created = _created(run) & free
-        _lay_out(cursor, run, free)
+        lay_out(cursor, session_of(run), free)
         _drop_other_pairs(cursor, run, kept=set(kept))
         _revert_ledger(run, kept=set(kept))
-        _restore_rows(cursor)
+        restore_rows(cursor)
         ImportRun.objects.filter(pk=run.pk).update(undone_by=undo_run)
         codes = dict(Facility.objects.filter(pk__in=kept).values_list("pk", "facility_code"))
         named = {codes[pk]: reason for pk, reason in kept.items()}
@@ -99,6 +101,8 @@ def _facilities_changed(run: ImportRun) -> set[int]:
     entries = AuditEntry.objects.filter(session_id=session_of(run))
     pairs = entries.values_list("new_values__facility_id", "old_values__facility_id")
     ids = {int(pk) for pair in pairs.iterator() for pk in pair if pk is not None}
+    loaded = SourceRecord.objects.filter(versions__loaded_in=run, home__isnull=False)
+    ids.update(pk for pk in loaded.values_list("facility", flat=True) if pk)  # what it made was merged into these since
     return set(Facility.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 
@@ -170,33 +174,6 @@ def _author(entry: AuditEntry) -> str:
 # the rows
 
 
-def _lay_out(cursor: Any, run: ImportRun, facilities: set[int]) -> None:
-    """Put what each row was before the run into a temporary table: its first image, NULL where the run made it."""
-    cursor.execute(
-        "CREATE TEMPORARY TABLE undo_rows ON COMMIT DROP AS"
-        " SELECT DISTINCT ON (table_name, record_id) table_name, record_id, old_values AS image"
-        " FROM audit_trail WHERE session_id = %s AND (COALESCE(new_values, old_values)->>'facility_id' IS NULL"
-        " OR (COALESCE(new_values, old_values)->>'facility_id')::bigint = ANY(%s))"
-        " ORDER BY table_name, record_id, audit_id",
-        [session_of(run), sorted(facilities)],
-    )
-
-
-def _restore_rows(cursor: Any) -> None:
-    """Write every row of the temporary table back: children go before their facility, and come after it."""
-    tables: list[type[models.Model]] = [model for model in audited_models() if hasattr(model, "facility")]
-    for table in (*tables, Facility):
-        _delete_made(cursor, table)
-    _restore(cursor, Facility)
-    for model in tables:
-        _restore(cursor, model)
-    _delete_made(cursor, DuplicatePair)
-    _restore(cursor, DuplicatePair)
-    cursor.execute("DROP TABLE undo_rows")
-    for facility in Facility.objects.filter(is_confidential=True, coordinate__latitude__isnull=False):
-        facility.seal_position()  # it was raised since: what was open before stays hidden
-
-
 def _drop_other_pairs(cursor: Any, run: ImportRun, *, kept: set[int]) -> None:
     """Leave pairs as they are that a person or a later run decided since, or of which a record's facility is kept."""
     cursor.execute(
@@ -207,48 +184,6 @@ def _drop_other_pairs(cursor: Any, run: ImportRun, *, kept: set[int]) -> None:
         "  WHERE p.pair_id = u.record_id AND r.facility_id = ANY(%s)))",
         [sorted(_settled(run)), session_of(run), sorted(kept)],
     )
-
-
-def _delete_made(cursor: Any, model: Any) -> None:
-    meta = model._meta  # noqa: SLF001 - documented API
-    cursor.execute(
-        f'DELETE FROM "{meta.db_table}" t USING undo_rows u WHERE u.table_name = %s AND u.image IS NULL'  # noqa: S608 - names of our own tables
-        f' AND t."{meta.pk.column}" = u.record_id',
-        [meta.db_table],
-    )
-
-
-def _restore(cursor: Any, model: type[models.Model]) -> None:
-    """Write back what was changed, and put back what was deleted; what must be unique makes way first."""
-    meta = model._meta  # noqa: SLF001 - documented API
-    key = meta.pk.column
-    columns = [field.column for field in meta.concrete_fields if field.column and field.column != key]
-    # imports raise this; nothing but two people lower it
-    images = {c: "i.is_confidential OR t.is_confidential" if c == "is_confidential" else f'i."{c}"' for c in columns}
-    table = meta.db_table
-    images_of = f"undo_rows u WHERE u.table_name = '{table}' AND u.image IS NOT NULL"
-    # over the row as it stands: a column that a migration added since keeps its value
-    rows = f"""(SELECT i.* FROM "{table}" now JOIN (SELECT * FROM {images_of}) u ON now."{key}" = u.record_id
-        CROSS JOIN LATERAL jsonb_populate_record(now, u.image) i) i"""  # noqa: S608 - names of our own tables
-    if make_way := _MAKES_WAY.get(model):
-        setting, where = make_way
-        cursor.execute(f'UPDATE "{table}" t SET {setting} FROM {rows} WHERE t."{key}" = i."{key}" AND {where}')  # noqa: S608
-    assignments = ", ".join(f'"{column}" = {image}' for column, image in images.items())
-    cursor.execute(f'UPDATE "{table}" t SET {assignments} FROM {rows} WHERE t."{key}" = i."{key}"')  # noqa: S608
-    names = ", ".join(f'"{column}"' for column in (key, *columns))
-    cursor.execute(
-        f'INSERT INTO "{table}" ({names}) SELECT {names} FROM (SELECT i.* FROM (SELECT * FROM {images_of}) u'  # noqa: S608
-        f' CROSS JOIN LATERAL jsonb_populate_record(NULL::"{table}", u.image) i) i'
-        f' WHERE NOT EXISTS (SELECT FROM "{table}" t WHERE t."{key}" = i."{key}")'
-        + (" ON CONFLICT (first_id, second_id) DO NOTHING" if model is DuplicatePair else "")
-    )
-
-
-# Two rows may have to swap what only one of them may hold: first nobody holds it.
-_MAKES_WAY: dict[type[models.Model], tuple[str, str]] = {
-    Facility: ("registration_number = NULL", "t.registration_number IS DISTINCT FROM i.registration_number"),
-    FacilityContact: ("is_primary = false", "t.is_primary AND NOT i.is_primary"),
-}
 
 
 # the ledger

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models import Q
 
 if TYPE_CHECKING:
-    from facilities.models import Facility  # noqa: F401 - named in a string below
+    from facilities.models import Facility
 
 
 class FacilityQuerySet(models.QuerySet["Facility"]):
@@ -13,6 +14,11 @@ class FacilityQuerySet(models.QuerySet["Facility"]):
 
     def active(self) -> Self:
         return self.filter(is_active=True)
+
+    def by_code(self, code: str) -> "Facility | None":
+        """Return the facility that has this code, or had it before a merge; None where none ever had it."""
+        wanted = code.strip().upper()
+        return self.filter(Q(facility_code=wanted) | Q(retired_codes__retired_code=wanted)).first()
 
     def in_place(
         self,

@@ -2,20 +2,16 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
-from rapidfuzz import fuzz, process
 
-from etl.stages.candidates import Candidates, Indexes, find_candidates
-from etl.stages.evidence import ALIKE, find_veto, judge
+from etl.stages.candidates import find_candidates
+from etl.stages.evidence import InBulk, find_veto, judge
 from etl.stages.records import MatchRecord, Pair, Verdict
-
-RatioScorer = Callable[..., float]
 
 FEW = 20  # of many records with one code, or of one facility, so many are compared with each other
 MOST_ASKED = 20  # questions about one record that a person is asked at a time, the best first
@@ -83,7 +79,7 @@ class _Matching:
         records = [self._records[first] for first in twins]
         firsts = np.array(list(twins), dtype=np.intp)
         homes = np.array([self._home[first] for first in firsts], dtype=np.intp)
-        cores = np.array([record.name.core_text for record in records], dtype=object)
+        in_bulk = InBulk(records)
         seen: set[tuple[int, int]] = set()
         for one, other in self._by_identity(twins):
             pair = _in_order(one, other)
@@ -91,7 +87,11 @@ class _Matching:
                 seen.add(pair)
                 yield pair
         for candidates in find_candidates(records):
-            ones, others = _plausible(candidates, homes, cores)
+            is_kept = homes[candidates.first] != homes[candidates.second]
+            ones, others = candidates.first[is_kept], candidates.second[is_kept]
+            if not candidates.share_contact:
+                is_kept = in_bulk.may_be_one(ones, others)
+                ones, others = ones[is_kept], others[is_kept]
             for pair in zip(firsts[ones].tolist(), firsts[others].tolist(), strict=True):
                 if pair not in seen:
                     yield pair
@@ -248,29 +248,6 @@ def _twins(records: Sequence[MatchRecord]) -> dict[int, list[int]]:
         first = next((index for index in group if records[index].is_new), group[0])
         twins[first] = [index for index in group if index != first]
     return dict(sorted(twins.items()))
-
-
-def _plausible(candidates: Candidates, homes: Indexes, cores: NDArray[np.object_]) -> tuple[Indexes, Indexes]:
-    """Return the pairs of two homes, without those whose names' own words say nothing for one place, judged in bulk.
-
-    What is left out would be found distinct (evidence.name is 0): the words are less than ALIKE, and neither name says all that
-    the other says. Names that differ in their spaces alone are alike with them, too.
-    """
-    is_kept = homes[candidates.first] != homes[candidates.second]
-    first, second = candidates.first[is_kept], candidates.second[is_kept]
-    if candidates.share_contact or not len(first):
-        return first, second
-    is_kept = _score(cores, first, second, fuzz.ratio, 100 * ALIKE) > 0
-    rest = np.flatnonzero(~is_kept)
-    is_kept[rest] = _score(cores, first[rest], second[rest], fuzz.token_set_ratio, 100) > 0
-    return first[is_kept], second[is_kept]
-
-
-def _score(
-    cores: NDArray[np.object_], first: Indexes, second: Indexes, scorer: RatioScorer, least: float
-) -> NDArray[np.float32]:
-    one, other = cores[first].tolist(), cores[second].tolist()
-    return process.cpdist(one, other, scorer=scorer, score_cutoff=least - 0.01, dtype=np.float32)
 
 
 def _pairs_of(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -4,21 +4,24 @@ The document's `similarity` (candidates.py) only chooses who is looked at; this 
 on the labelled pairs of tests/data/labelled_pairs.jsonl; docs/duplicates.md says how well they do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from rapidfuzz import fuzz
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz, process
 
 from etl.stages.names import FacilityName
 from etl.stages.records import MatchRecord, Pair, Verdict
 from geography.distance import distance_km
 
 MERGE_AT = 0.7
-REVIEW_AT = 0.45
+REVIEW_AT = 0.46
 
 SAME_WORD = 85  # rapidfuzz ratio, 0..100, at which two words may be one misspelt
 SAME_IF_SPACED = 90  # the same of whole names that differ in their spaces
 ALIKE = 0.7  # similarity of the names' own words below which they say nothing for one place
+LIKE_NAMES, ONE_SAYS_MORE = 0.6, 0.4  # at most: of names that are alike, and of two of which one says more
 NEAR_KM, BESIDE_KM, APART_KM = 0.5, 2.0, 5.0
 
 TWO_COUNTIES = "they lie in two counties"
@@ -33,15 +36,15 @@ def name(one: MatchRecord, other: MatchRecord) -> float:
 
 @lru_cache(maxsize=200_000)
 def _name_value(one: FacilityName, other: FacilityName) -> float:
-    if one.core == other.core or one.joined == other.joined:
+    if one.core == other.core or (_are_spaced_apart(one, other) and one.joined == other.joined):
         return 1.0
     mine, theirs = set(one.core), set(other.core)
     if mine < theirs or theirs < mine:
-        return 0.4  # one says more than the other: "Moi" and "Moi Teaching", or "Moi Barracks"
+        return ONE_SAYS_MORE  # one says more than the other: "Moi" and "Moi Teaching", or "Moi Barracks"
     alike = fuzz.ratio(one.core_text, other.core_text) / 100
     if _are_spaced_apart(one, other):
         alike = max(alike, fuzz.ratio(one.joined, other.joined) / 100)
-    return max(0.0, 0.6 * (alike - ALIKE) / (1 - ALIKE))
+    return max(0.0, LIKE_NAMES * (alike - ALIKE) / (1 - ALIKE))
 
 
 def facility_type(one: MatchRecord, other: MatchRecord) -> float:
@@ -221,7 +224,7 @@ def _are_branches(one: FacilityName, other: FacilityName) -> bool:
     """Return True where both names keep a word that the other has in no spelling; the names of two places never are one."""
     only_one = [word for word in one.core if word not in other.core]
     only_other = [word for word in other.core if word not in one.core]
-    if not (only_one and only_other) or one.joined == other.joined:
+    if not (only_one and only_other):
         return False
     if _are_spaced_apart(one, other) and fuzz.ratio(one.joined, other.joined) >= SAME_IF_SPACED:
         return False
@@ -244,3 +247,57 @@ def _are_spaced_apart(one: FacilityName, other: FacilityName) -> bool:
 
 def _same(one: str, other: str) -> bool:
     return bool(one) and one == other
+
+
+class InBulk:
+    """The same question of very many pairs at once: which of those without a common contact may be anything but distinct."""
+
+    def __init__(self, records: Sequence[MatchRecord]) -> None:
+        self._core = np.array([record.name.core_text for record in records], dtype=object)
+        self._joined = np.array([record.name.joined for record in records], dtype=object)
+        self._words = np.array([len(record.name.core) for record in records])
+        self._has_point = np.array([record.point is not None for record in records])
+        self._has_registration = np.array([bool(record.registration_number) for record in records])
+        self._is_missing = np.array([record.is_missing for record in records])
+
+    def may_be_one(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return False for pairs that judge() finds distinct, since whatever else speaks for them, their names are too far.
+
+        No national code and no contact in common are taken for granted: pairs that have one come another way.
+        """
+        needed = REVIEW_AT - self._room(first, second)  # of the name's part
+        needed_alike = ALIKE + (1 - ALIKE) * np.maximum(needed / _NAME_WEIGHT, 0) / LIKE_NAMES
+        alike = _ratios(self._core, first, second, fuzz.ratio, ALIKE)
+        is_spaced = np.flatnonzero((alike < needed_alike) & (self._words[first] != self._words[second]))
+        alike[is_spaced] = np.maximum(
+            alike[is_spaced], _ratios(self._joined, first[is_spaced], second[is_spaced], fuzz.ratio, ALIKE)
+        )
+        may_be = alike >= needed_alike - _MARGIN
+        is_open = np.flatnonzero(~may_be & (needed <= _NAME_WEIGHT * ONE_SAYS_MORE + _MARGIN))
+        may_be[is_open] = _ratios(self._core, first[is_open], second[is_open], fuzz.token_set_ratio, 1) > 0
+        return may_be
+
+    def _room(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the most that the features beside the name may add to each pair."""
+        weight = {title: weight for title, (_, weight) in FEATURES.items()}
+        room = np.full(len(first), 0.5 * weight["type"] + weight["place"])
+        room += weight["distance"] * (self._has_point[first] & self._has_point[second])
+        room += weight["registration"] * (self._has_registration[first] & self._has_registration[second])
+        room += weight["listing"] * (self._is_missing[first] != self._is_missing[second])
+        return room
+
+
+_NAME_WEIGHT = FEATURES["name"][1]
+_MARGIN = 1e-4  # of a float32
+
+
+def _ratios(
+    texts: NDArray[np.object_],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    scorer: Callable[..., float],
+    least: float,
+) -> NDArray[np.float64]:
+    """Return the likeness 0..1 of each pair of texts, 0 for what is less than `least`."""
+    one, other = texts[first].tolist(), texts[second].tolist()
+    return process.cpdist(one, other, scorer=scorer, score_cutoff=100 * least - 0.01, dtype=np.float64) / 100

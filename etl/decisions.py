@@ -1,0 +1,340 @@
+"""What a person decides about duplicates: merge, tell apart, split. Each decision is one run and one transaction."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from core.models import User
+from etl.batch import new_writer, write_groups
+from etl.combining import absorb, release
+from etl.entered import note_entered
+from etl.errors import DecisionError
+from etl.explain import find_facility
+from etl.groups import Group, Member, whole_groups
+from etl.key_check import check_keys
+from etl.lock import fenced, import_lock, session_of
+from etl.models import DuplicatePair, FieldChoice, ImportRun, SourceRecord
+from etl.pairs import Decision, read_separations
+from etl.resilience import with_retries
+from etl.runs import close_run, open_run, rehearse, running
+from etl.stages.merge import CHOOSABLE, fold, value_of
+from facilities.models import Facility, RetiredCode
+
+MOST_PAIRED = (
+    400  # pairs of records written for one word on two facilities; of more, each with the first of the other side
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a decision did, or would do: the facilities that stand afterwards, and the codes that went or came back."""
+
+    run: int | None
+    action: str
+    facilities: tuple[str, ...]
+    retired: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    records_moved: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `duplicates merge --json` prints."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOrder:
+    """Facilities to merge, by code; `keep` is the one that stays; `choices`: field -> code of the facility whose word counts."""
+
+    codes: tuple[str, ...]
+    keep: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+def merge(order: MergeOrder, *, user: User, dry_run: bool = False) -> Decided:
+    """Make one facility of several: their records stand for it, and the codes of the others keep resolving to it.
+
+    Without `keep` the one in service whose source is believed first stays, in whatever order they are named. Raises
+    DecisionError, UnknownFacilityError and LockHeldError.
+    """
+    return _decide("merge", partial(_merge, order), user=user, dry_run=dry_run)
+
+
+def separate(codes: Sequence[str], *, user: User, dry_run: bool = False) -> Decided:
+    """Tell facilities apart for good: no import asks about them again, or brings their records together.
+
+    Raises DecisionError, UnknownFacilityError and LockHeldError.
+    """
+    return _decide("separate", partial(_separate, codes), user=user, dry_run=dry_run)
+
+
+def split(code: str, records: Sequence[int] = (), *, user: User, dry_run: bool = False) -> Decided:
+    """Take a merge back: a retired code becomes the facility that it was, a facility's own code takes out all it absorbed.
+
+    With `records` (numbers of source records) these become a facility of their own. What is split is told apart for good.
+    Raises DecisionError, UnknownFacilityError and LockHeldError.
+    """
+    return _decide("split", partial(_split, code, records), user=user, dry_run=dry_run)
+
+
+def _decide(action: str, work: Callable[[ImportRun], Decided], *, user: User, dry_run: bool = False) -> Decided:
+    def decide() -> Decided:
+        run = open_run(ImportRun.Kind.REVIEW, user=user, options={"action": action})
+        with running(run):
+            with fenced(run):
+                note_entered(run)
+                decided = work(run)
+            summary = {"decision": decided.as_json()}
+            with_retries(partial(close_run, run, status=ImportRun.Status.SUCCEEDED, summary=summary))
+        return decided
+
+    with import_lock():
+        check_keys()
+        return replace(rehearse(decide), run=None) if dry_run else decide()
+
+
+# merging
+
+
+def _merge(order: MergeOrder, run: ImportRun) -> Decided:
+    groups = _groups_of(order.codes)
+    if len(groups) < 2:
+        raise DecisionError("these codes name one facility: name two or more that are to become one")
+    survivor = _survivor(groups, order.keep)
+    others = [facility for facility in groups if facility != survivor]
+    waived = _note_choices(order.choices, groups, survivor, run.started_by)
+    _settle_pairs_of_merge(groups, run)
+    moved = sum(len(groups[facility].members) for facility in others)
+    for facility in others:
+        absorb(facility, survivor, session=session_of(run), user=run.started_by, waived=waived)
+    _fold([survivor.pk], run)
+    _close_answered_pairs(survivor)
+    retired = tuple(sorted(facility.facility_code for facility in others))
+    return Decided(run.pk, "merge", (survivor.facility_code,), retired=retired, records_moved=moved)
+
+
+def _groups_of(codes: Iterable[str]) -> dict[Facility, Group]:
+    """Return the facilities of these codes, locked, each once, with their source records."""
+    found = {find_facility(code).pk for code in codes}
+    facilities = Facility.objects.filter(pk__in=found).order_by("pk").select_for_update()
+    groups = whole_groups(found)
+    return {facility: groups[facility.pk] for facility in facilities}
+
+
+def _survivor(groups: Mapping[Facility, Group], keep: str) -> Facility:
+    if keep:
+        wanted = find_facility(keep)
+        if wanted not in groups:
+            raise DecisionError(f"{wanted.facility_code} is none of the facilities to merge")
+        return next(facility for facility in groups if facility == wanted)
+    return min(groups, key=lambda facility: (not facility.is_active, *_founding_rank(groups[facility]), facility.pk))
+
+
+def _founding_rank(group: Group) -> tuple[int, str, str]:
+    ranks = ((m.contributor.precedence, m.row.key, m.record.facility_code) for m in group.members)
+    return min(ranks)
+
+
+def _note_choices(
+    choices: Mapping[str, str], groups: Mapping[Facility, Group], survivor: Facility, user: User
+) -> frozenset[str]:
+    """Write down whose word counts for which field; return the pins that give way to it."""
+    waived = set()
+    for name, code in choices.items():
+        if name not in CHOOSABLE:
+            raise DecisionError(f"there is no field '{name}' to choose: take one of {', '.join(CHOOSABLE)}")
+        facility = find_facility(code)
+        if facility not in groups:
+            raise DecisionError(f"{facility.facility_code} is none of the facilities to merge")
+        column = column_of(name)
+        is_pinned = survivor.pins.filter(target=column).exists()
+        if facility != survivor and is_pinned:
+            message = (
+                f"{name} is pinned on {survivor.facility_code}: take the pin off there, or keep the other facility"
+            )
+            raise DecisionError(message)
+        member = _who_says(groups[facility], name)
+        if member:
+            FieldChoice.objects.update_or_create(
+                source_record=member.row,
+                field=name,
+                defaults={"chosen_by": user, "chosen_at": timezone.now()},
+            )
+        if not facility.pins.filter(target=column).exists():
+            waived |= {"county", "constituency", "ward"} if name == "place" else {column}
+    return frozenset(waived)
+
+
+def _who_says(group: Group, name: str) -> Member | None:
+    """Return the source record whose word the facility has for a field."""
+    golden = value_of(fold(group.contributors), name)
+    return next((m for m in group.members if value_of(m.record, name) == golden), None) if golden else None
+
+
+def column_of(name: str) -> str:
+    """Return the column, or the pin's target, of a field that sources are chosen for."""
+    return {"name": "facility_name", "status": "operational_status", "place": "county"}.get(name, name)
+
+
+def _fold(facilities: Iterable[int], run: ImportRun) -> None:
+    """Fold facilities anew from the records that stand for them."""
+    groups = whole_groups(facilities)
+    write_groups([groups[pk] for pk in sorted(groups)], new_writer(run), run)
+
+
+# telling apart
+
+
+def _separate(codes: Sequence[str], run: ImportRun) -> Decided:
+    groups = _groups_of(codes)
+    if len(groups) < 2:
+        raise DecisionError("these codes name one facility: use `duplicates split` to take it apart")
+    facilities = list(groups)
+    for place, one in enumerate(facilities):
+        for other in facilities[place + 1 :]:
+            _tell_apart(groups[one].members, groups[other].members, run)
+    return Decided(run.pk, "separate", tuple(facility.facility_code for facility in facilities))
+
+
+def _tell_apart(ones: Sequence[Member], others: Sequence[Member], run: ImportRun) -> None:
+    """Mark the pairs between two sets of records, so that the word holds whichever of them stand for what later."""
+    if len(ones) * len(others) > MOST_PAIRED:
+        crossing = [(one, others[0]) for one in ones] + [(ones[0], other) for other in others[1:]]
+    else:
+        crossing = [(one, other) for one in ones for other in others]
+    rows = [_decided_pair(one, other, Decision.SEPARATE, "a person told them apart", run) for one, other in crossing]
+    _write_decided(rows)
+
+
+def _decided_pair(one: Member, other: Member, decision: str, reason: str, run: ImportRun) -> DuplicatePair:
+    first, second = sorted((one.row.pk, other.row.pk))
+    return DuplicatePair(
+        first_id=first, second_id=second, score=0.0, reason=reason, run=run,
+        decision=decision, decided_by=run.started_by, decided_at=timezone.now(),
+    )  # fmt: skip
+
+
+def _write_decided(rows: Sequence[DuplicatePair]) -> None:
+    """Write decisions; a pair that matching had scored keeps its score and its reason."""
+    DuplicatePair.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["first", "second"],
+        update_fields=["decision", "decided_by", "decided_at"],
+        batch_size=1000,
+    )
+
+
+# pairs after a merge
+
+
+def _settle_pairs_of_merge(groups: Mapping[Facility, Group], run: ImportRun) -> None:
+    """Mark the pairs between the facilities as merged by a person; there is one at least, with its evidence."""
+    now = {"decision": Decision.MERGED, "decided_by": run.started_by, "decided_at": timezone.now()}
+    facilities = list(groups)
+    for place, one in enumerate(facilities):
+        for other in facilities[place + 1 :]:
+            between = pairs_between(one.pk, other.pk)
+            if not between.update(**now):
+                row = _decided_pair(
+                    groups[one].members[0], groups[other].members[0], Decision.MERGED, "a person merged them", run
+                )
+                _write_decided([row])
+
+
+def pairs_between(one: int, other: int) -> Any:
+    """Return the pairs of a record of one facility with one of the other."""
+    return DuplicatePair.objects.filter(
+        Q(first__facility=one, second__facility=other) | Q(first__facility=other, second__facility=one)
+    )
+
+
+def _close_answered_pairs(facility: Facility) -> None:
+    """Close open questions about a facility that earlier words on its parts answer; a split asks them again."""
+    apart = read_separations().facilities
+    of_facility = Q(first__facility=facility) | Q(second__facility=facility)
+    for pair in DuplicatePair.objects.filter(of_facility, decision=Decision.TO_REVIEW).select_related(
+        "first", "second"
+    ):
+        one, other = sorted((pair.first.facility_id or 0, pair.second.facility_id or 0))
+        if (one, other) in apart:
+            pair.decision = Decision.SEPARATE
+            pair.save(update_fields=["decision"])
+
+
+# splitting
+
+
+def _split(code: str, records: Sequence[int], run: ImportRun) -> Decided:
+    facility = find_facility(code)
+    if records:
+        return _split_records(facility, records, run)
+    wanted = code.strip().upper()
+    parts = list(RetiredCode.objects.filter(facility=facility).order_by("pk"))
+    chosen = [part for part in parts if part.retired_code == wanted] or parts
+    if not chosen:
+        numbers = ", ".join(f"{m.row.pk} ({m.row.source})" for m in whole_groups([facility.pk])[facility.pk].members)
+        raise DecisionError(
+            f"nobody merged anything into {facility.facility_code}; name the records to take out: {numbers}"
+        )
+    codes = tuple(part.retired_code for part in chosen)
+    moved = 0
+    released = []
+    for part in chosen:
+        members = [m for m in whole_groups([facility.pk])[facility.pk].members if m.row.home_id == part.pk]
+        rest = [m for m in whole_groups([facility.pk])[facility.pk].members if m.row.home_id != part.pk]
+        moved += len(members)
+        released.append(release(part).pk)
+        _part_records(members, rest, run)
+    _fold([facility.pk, *released], run)
+    return Decided(run.pk, "split", (facility.facility_code, *codes), restored=codes, records_moved=moved)
+
+
+def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -> Decided:
+    group = whole_groups([facility.pk])[facility.pk]
+    chosen = [member for member in group.members if member.row.pk in set(records)]
+    rest = [member for member in group.members if member not in chosen]
+    if unknown := set(records) - {member.row.pk for member in chosen}:
+        raise DecisionError(f"record {min(unknown)} does not stand for {facility.facility_code}: see `duplicates show`")
+    if not any(member.row.home_id is None for member in rest):
+        raise DecisionError(
+            f"nothing of {facility.facility_code} itself would be left: name the code to take out instead"
+        )
+    whole_part = _whole_part(chosen, group)
+    if whole_part:
+        return _split(whole_part.retired_code, (), run)
+    SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(home=None)
+    ids = write_groups([Group(tuple(rest), facility.pk), Group(tuple(chosen), None)], new_writer(run), run)
+    new = Facility.objects.get(pk=ids[1])
+    SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(facility=new)
+    if facility.is_confidential and not any(m.record.is_confidential for m in group.members):
+        new.is_confidential = True  # a person raised the whole: what leaves it stays hidden, too
+        new.save(update_fields=["is_confidential"])
+        new.seal_position()
+    _part_records(chosen, rest, run)
+    codes = facility.facility_code, new.facility_code
+    return Decided(run.pk, "split", codes, restored=(new.facility_code,), records_moved=len(chosen))
+
+
+def _whole_part(chosen: Sequence[Member], group: Group) -> RetiredCode | None:
+    """Return the merged facility whose records the chosen ones are, all of them and no others."""
+    homes = {member.row.home_id for member in chosen}
+    if len(homes) != 1 or None in homes:
+        return None
+    all_of_it = [member for member in group.members if member.row.home_id in homes]
+    return RetiredCode.objects.get(pk=chosen[0].row.home_id or 0) if len(all_of_it) == len(chosen) else None
+
+
+def _part_records(ones: Sequence[Member], others: Sequence[Member], run: ImportRun) -> None:
+    """Tell what was split apart; what a person had merged it with that was merged in, too, is asked about again."""
+    own = [member for member in others if member.row.home_id is None]
+    _tell_apart(ones, own, run)
+    mine, rest = [m.row.pk for m in ones], [m.row.pk for m in others if m.row.home_id is not None]
+    crossing = Q(first__in=mine, second__in=rest) | Q(first__in=rest, second__in=mine)
+    merged = DuplicatePair.objects.filter(crossing, decision=Decision.MERGED)
+    merged.update(decision=Decision.TO_REVIEW, decided_by=None, decided_at=None)
+    closed = DuplicatePair.objects.filter(Q(first__in=mine) | Q(second__in=mine), decision=Decision.SEPARATE)
+    closed.filter(decided_by__isnull=True).update(decision=Decision.TO_REVIEW)

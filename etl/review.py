@@ -1,0 +1,300 @@
+"""The review queue: pairs that want a person, and two facilities side by side with all that a decision needs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from core.crypto import Unreadable
+from core.masking import mask
+from etl.decisions import column_of
+from etl.errors import DecisionError
+from etl.groups import whole_groups
+from etl.models import DuplicatePair
+from etl.sources import precedence_of
+from etl.stages.evidence import FEATURES
+from etl.stages.merge import PLACE, POSITION, what_sources_say
+from facilities.models import Facility
+from geography.distance import distance_km
+from geography.models import County
+
+Decision = DuplicatePair.Decision
+STATES = {
+    "open": [Decision.TO_REVIEW],
+    "merged": [Decision.MERGED],
+    "separate": [Decision.SEPARATE],
+    "all": list(Decision),
+}
+HIDDEN = "hidden"
+NO_FACILITY = "no facility yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One field of two facilities, as a person may see it; `pinned` names the side that a person set it on ("one", "other")."""
+
+    field: str
+    label: str
+    one: str
+    other: str
+    pinned: frozenset[str] = frozenset()
+    is_choosable: bool = True
+
+    @property
+    def differs(self) -> bool:
+        return self.one != self.other
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One feature's part in the score, and what it could be at most, both in percent of the score's 0..1."""
+
+    title: str
+    part: float
+    percent: int
+    speaks_for: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A pair side by side: the fields, the features, the distance, and what a merge moves."""
+
+    pair: DuplicatePair
+    one: Facility | None
+    other: Facility | None
+    lines: tuple[Line, ...]
+    bars: tuple[Bar, ...]
+    distance_km: float | None
+
+    @property
+    def can_be_merged(self) -> bool:
+        return bool(self.one and self.other and self.one.pk != self.other.pk)
+
+
+def find_pairs(*, state: str = "open", county: str = "", facility: Facility | None = None) -> QuerySet[DuplicatePair]:
+    """Return pairs by their state, the highest score first; `county` is a county's name or code."""
+    found = DuplicatePair.objects.filter(decision__in=STATES[state])
+    if county:
+        places = County.objects.filter(Q(county_code=county) | Q(county_name__iexact=county))
+        if not places:
+            raise DecisionError(f"there is no county '{county[:50]}': give its name or its code, such as 001")
+        found = found.filter(Q(first__facility__county__in=places) | Q(second__facility__county__in=places))
+    if facility:
+        found = found.filter(Q(first__facility=facility) | Q(second__facility=facility))
+    return found.select_related(
+        "first__facility__county", "second__facility__county", "first__facility__facility_type",
+        "second__facility__facility_type", "decided_by",
+    ).order_by("-score", "pair_id")  # fmt: skip
+
+
+def find_pair(number: int) -> DuplicatePair:
+    """Return the pair of this number; raises DecisionError."""
+    pair = find_pairs(state="all").filter(pk=number).first()
+    if pair is None:
+        raise DecisionError(f"there is no pair {number}: `duplicates list --state all` shows what there is")
+    return pair
+
+
+def codes_of(pair: DuplicatePair) -> tuple[str, str]:
+    """Return the codes of the facilities that a pair's records stand for; raises DecisionError where one stands for none."""
+    facilities = pair.first.facility, pair.second.facility
+    if not (facilities[0] and facilities[1]):
+        raise DecisionError(f"a record of pair {pair.pk} stands for no facility yet: import it first")
+    return facilities[0].facility_code, facilities[1].facility_code
+
+
+def describe(pair: DuplicatePair) -> dict[str, Any]:
+    """Return a pair as `duplicates list --json` shows it; a confidential place has no name there."""
+    return {
+        "id": pair.pk,
+        "score": pair.score,
+        "state": "open" if pair.decision == Decision.TO_REVIEW else pair.decision,
+        "reason": pair.reason,
+        "features": pair.features,
+        "decided_by": str(pair.decided_by) if pair.decided_by else None,
+        "facilities": [
+            {
+                "code": record.facility.facility_code if record.facility else None,
+                "name": title_of(record.facility),
+                "county": record.facility.county.county_name if record.facility else None,
+                "source": record.source,
+                "record": record.pk,
+            }
+            for record in (pair.first, pair.second)
+        ],
+    }
+
+
+def describe_in_full(pair: DuplicatePair) -> dict[str, Any]:
+    """Return a pair as `duplicates show --json` shows it: besides, the fields side by side and the distance."""
+    comparison = compare(pair)
+    fields = [
+        {
+            "field": line.field,
+            "one": line.one,
+            "other": line.other,
+            "differs": line.differs,
+            "pinned": sorted(line.pinned),
+        }
+        for line in comparison.lines
+    ]
+    return describe(pair) | {"fields": fields, "distance_km": comparison.distance_km}
+
+
+def describe_parts(facility: Facility) -> dict[str, Any]:
+    """Return what a facility is made of: its source records, the codes merged into it, what sources dispute, its pairs."""
+    records = facility.source_records.select_related("home").order_by("source", "key", "occurrence")
+    return {
+        "code": facility.facility_code,
+        "name": title_of(facility),
+        "records": [
+            {"record": row.pk, "source": row.source, "came_with": row.home.retired_code if row.home else None}
+            for row in records
+        ],
+        "retired_codes": [retired.retired_code for retired in facility.retired_codes.order_by("pk")],
+        "disputed": {
+            name: [{"source": source, "says": value, "believed": is_believed} for source, value, is_believed in said]
+            for name, said in what_is_disputed(facility).items()
+        },
+        "pairs": [describe(pair) for pair in find_pairs(state="all", facility=facility)],
+    }
+
+
+def part_to_split(pair: DuplicatePair) -> tuple[str, list[int]]:
+    """Return what undoes the merge of a pair's records: a retired code, or a code and a record; raises DecisionError."""
+    code, other_code = codes_of(pair)
+    if code != other_code:
+        raise DecisionError(f"the records of pair {pair.pk} stand for two facilities: there is nothing to split")
+    first, second = sorted((pair.first, pair.second), key=lambda row: (precedence_of(row.source), row.key))
+    if first.home_id != second.home_id:
+        leaving = second.home or first.home
+        assert leaving is not None
+        return leaving.retired_code, []
+    return code, [second.pk]
+
+
+def title_of(facility: Facility | None) -> str:
+    """Return a facility's name, or what stands for that of a confidential one."""
+    if facility is None:
+        return NO_FACILITY
+    return "a confidential place" if facility.is_confidential else facility.facility_name
+
+
+def compare(pair: DuplicatePair) -> Comparison:
+    """Return a pair side by side."""
+    ids = [record.facility_id for record in (pair.first, pair.second) if record.facility_id]
+    facilities = Facility.objects.with_details().prefetch_related("pins").in_bulk(ids)
+    one, other = (facilities.get(record.facility_id or 0) for record in (pair.first, pair.second))
+    sides = _say(one), _say(other)
+    lines = tuple(
+        Line(name, label, mine, theirs, _pinned(name, one, other), name in _CHOOSABLE)
+        for (name, label, mine), (_, _, theirs) in zip(*sides, strict=True)
+    )
+    return Comparison(pair, one, other, lines, tuple(_bars(pair)), _distance(one, other))
+
+
+def what_is_disputed(facility: Facility) -> dict[str, list[tuple[str, str, bool]]]:
+    """Return, by field, what each source says where they differ: (source, value as a person may see it, is it believed)."""
+    group = whole_groups([facility.pk]).get(facility.pk)
+    if group is None:
+        return {}
+    return {
+        name: [
+            (one.source, _readable(name, one.value, is_hidden=facility.is_confidential), one.is_believed)
+            for one in said
+        ]
+        for name, said in what_sources_say(group.contributors).items()
+    }
+
+
+def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
+    if is_hidden and name in {"name", "address", "town", "contacts", POSITION, PLACE, "website"}:
+        return HIDDEN
+    if name == "contacts":
+        return f"{value.type} {mask(value.value)}"
+    if name == "address":
+        return mask(str(value))
+    if isinstance(value, tuple):
+        return ", ".join(str(part) for part in value if part)
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+_CHOOSABLE = frozenset(
+    {
+        "name", "facility_type", "status", PLACE, "town", "address", "registration_number", "level", "ownership",
+        "opening_hours", "website", "has_gender_desk", POSITION,
+    }
+)  # fmt: skip
+
+
+def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
+    """Return (field, label, value) of what a person compares; protected values of a confidential place are hidden."""
+    if facility is None:
+        return [(name, label, "") for name, label in _LABELS.items()]
+    is_hidden = facility.is_confidential
+    place = ", ".join(str(part) for part in (facility.ward, facility.constituency, facility.county) if part)
+    position = getattr(facility, "coordinate", None)
+    contacts = ", ".join(sorted(_contact(contact) for contact in facility.contacts.all()))
+    services = ", ".join(sorted(str(s.service_category) for s in facility.services.all() if s.is_active))
+    address = (
+        ""
+        if not facility.address
+        else "cannot be read"
+        if isinstance(facility.address, Unreadable)
+        else facility.address
+    )
+    values = {
+        "name": HIDDEN if is_hidden else facility.facility_name,
+        "facility_type": str(facility.facility_type or ""),
+        "status": str(facility.operational_status or "") if facility.is_active else "out of service",
+        PLACE: str(facility.county) if is_hidden else place,
+        "town": HIDDEN if is_hidden and facility.town else facility.town,
+        "address": HIDDEN if is_hidden and address else str(address),
+        "contacts": HIDDEN if is_hidden and contacts else contacts,
+        "services": services,
+        "registration_number": facility.registration_number or "",
+        "level": facility.level,
+        "ownership": facility.ownership,
+        "opening_hours": facility.opening_hours,
+        "website": HIDDEN if is_hidden and facility.website else facility.website,
+        "has_gender_desk": {True: "yes", False: "no", None: ""}[facility.has_gender_desk],
+        POSITION: HIDDEN if is_hidden and position else str(position or ""),
+        "is_confidential": "yes" if is_hidden else "no",
+        "sources": ", ".join(facility.source_records.order_by("source").values_list("source", flat=True).distinct()),
+    }
+    return [(name, label, values[name]) for name, label in _LABELS.items()]
+
+
+_LABELS = {
+    "name": "Name", "facility_type": "Type", "status": "Status", PLACE: "Place", "town": "Town", "address": "Address",
+    "contacts": "Contacts", "services": "Services", "registration_number": "Registration number", "level": "Level",
+    "ownership": "Ownership", "opening_hours": "Opening hours", "website": "Website", "has_gender_desk": "Gender desk",
+    POSITION: "Position", "is_confidential": "Confidential", "sources": "Sources",
+}  # fmt: skip
+
+
+def _contact(contact: Any) -> str:
+    is_unreadable = isinstance(contact.contact_value, Unreadable)
+    return "cannot be read" if is_unreadable else f"{contact.contact_type} {mask(str(contact.contact_value))}"
+
+
+def _pinned(name: str, one: Facility | None, other: Facility | None) -> frozenset[str]:
+    columns = {"county", "constituency", "ward"} if name == PLACE else {column_of(name)}
+    sides = {"one": one, "other": other}
+    return frozenset(
+        side for side, facility in sides.items() if facility and columns & {pin.target for pin in facility.pins.all()}
+    )
+
+
+def _bars(pair: DuplicatePair) -> Iterator[Bar]:
+    for title in FEATURES:
+        part = pair.features.get(title, 0.0)
+        yield Bar(title, part, min(100, round(100 * abs(part))), speaks_for=part >= 0)
+
+
+def _distance(one: Facility | None, other: Facility | None) -> float | None:
+    """Return the kilometres between two open positions, None where one is unknown or hidden."""
+    rows = [getattr(facility, "coordinate", None) for facility in (one, other) if facility]
+    points = [(float(row.latitude), float(row.longitude)) for row in rows if row and row.latitude is not None]
+    return round(distance_km(points[0], points[1]), 2) if len(points) == 2 else None
