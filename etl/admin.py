@@ -16,13 +16,14 @@ from unfold.decorators import display
 from core.admin_pages import ReadOnlyAdmin
 from core.middleware import in_own_transactions
 from core.models import User
+from etl import review, review_admin  # noqa: F401 - registers the review queue
 from etl.errors import EtlError
-from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord, SourceRecordVersion
+from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.rejects import STATES, RejectFilter, discard, find_waiting, replay
 from etl.stages import clean
 from etl.stages.report import COLUMNS, table_rows
 from facilities.admin import ContactForm, ContactInline, FacilityAdmin, FacilityTypeAdmin
-from facilities.models import FacilityType, Pin
+from facilities.models import Facility, FacilityType, Pin
 from geography.admin import PlaceAliasAdmin
 from geography.models import PlaceAlias
 
@@ -274,28 +275,6 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
         return _findings_list(version)
 
 
-@admin.register(DuplicatePair)
-class DuplicatePairAdmin(ReadOnlyAdmin):
-    list_display = ["one", "other", "score", "reason", "decision", "run"]
-    list_filter = ["decision"]
-    list_filter_sheet = False
-    list_select_related = ["first__facility", "second__facility", "run"]
-    fields = ["one", "other", "score", "features", "decision", "run"]
-    readonly_fields = fields
-
-    @display(description="One")
-    def one(self, pair: DuplicatePair) -> str:
-        return f"{pair.first.facility or '?'} ({pair.first.source})"
-
-    @display(description="Other")
-    def other(self, pair: DuplicatePair) -> str:
-        return f"{pair.second.facility or '?'} ({pair.second.source})"
-
-    @display(description="Reason")
-    def reason(self, pair: DuplicatePair) -> str:
-        return str(pair.features.get("reason", ""))
-
-
 class SourceRecordInline(TabularInline):
     """The facility page's tab of sources: which records stand for it, and what was found on them."""
 
@@ -303,7 +282,7 @@ class SourceRecordInline(TabularInline):
     verbose_name = "source"
     verbose_name_plural = "sources"
     show_title = False
-    fields = ["source", "file", "outcome", "last_seen_run", "findings"]
+    fields = ["source", "file", "outcome", "last_seen_run", "came_with", "findings"]
     readonly_fields = fields
     extra = 0
     can_delete = False
@@ -311,7 +290,7 @@ class SourceRecordInline(TabularInline):
     tab = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecord]:
-        return super().get_queryset(request).select_related("latest_version__source_file", "last_seen_run")
+        return super().get_queryset(request).select_related("latest_version__source_file", "last_seen_run", "home")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
@@ -320,6 +299,10 @@ class SourceRecordInline(TabularInline):
     def file(self, record: SourceRecord) -> str:
         version = record.latest_version
         return f"{version.source_file.name} {version.pointer}" if version else ""
+
+    @display(description="Came with")
+    def came_with(self, record: SourceRecord) -> str:
+        return str(record.home or "")
 
     @display(description="Findings")
     def findings(self, record: SourceRecord) -> str:
@@ -395,9 +378,32 @@ class ReplayingFacilityTypeAdmin(OffersReplay, FacilityTypeAdmin):
     pass
 
 
+@display(description="Where sources disagree")
+def disputed(_: FacilityAdmin, facility: Facility) -> SafeString | str:
+    """Return what each source says where they differ, the believed one first and in bold."""
+    rows = (
+        (
+            "Contacts" if name == "contacts" else name.replace("_", " ").capitalize(),
+            format_html_join(
+                "; ",
+                "{} says {}",
+                (
+                    (source, format_html("<b>{}</b>", value) if is_believed else value)
+                    for source, value, is_believed in said
+                ),
+            ),
+        )
+        for name, said in review.what_is_disputed(facility).items()
+    )
+    return format_html_join("", "<p>{}: {}</p>", rows) or "Its sources agree."
+
+
 # The apps below know nothing of the pipeline: what it adds to their pages is added here.
 ContactInline.form = CleanContactForm
 FacilityAdmin.inlines += [SourceRecordInline, PinInline]
+FacilityAdmin.disputed = disputed
+FacilityAdmin.readonly_fields += ["disputed"]
+FacilityAdmin.fieldsets += [("What sources say", {"fields": ["disputed"]})]
 for model, page in ((PlaceAlias, ReplayingPlaceAliasAdmin), (FacilityType, ReplayingFacilityTypeAdmin)):
     admin.site.unregister(model)
     admin.site.register(model, page)

@@ -80,6 +80,13 @@ def split(code: str, records: Sequence[int] = (), *, user: User, dry_run: bool =
     return _decide("split", partial(_split, code, records), user=user, dry_run=dry_run)
 
 
+def survivor_of(codes: Sequence[str]) -> str:
+    """Return the code of the facility that a merge would keep."""
+    groups = whole_groups([find_facility(code).pk for code in codes])
+    facilities = Facility.objects.in_bulk(groups)
+    return _survivor({facilities[pk]: group for pk, group in groups.items()}, "").facility_code
+
+
 def _decide(action: str, work: Callable[[ImportRun], Decided], *, user: User, dry_run: bool = False) -> Decided:
     def decide() -> Decided:
         run = open_run(ImportRun.Kind.REVIEW, user=user, options={"action": action})

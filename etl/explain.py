@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from etl.errors import UnknownFacilityError
 from etl.models import DuplicatePair, SourceRecord
+from etl.sources import ENTERED
 from facilities.models import Facility
 from facilities.timeline import Act, timeline
 
@@ -54,14 +55,18 @@ def _who(facility: Facility, code: str) -> Iterator[str]:
 
 def _sources(facility: Facility) -> Iterator[str]:
     records = SourceRecord.objects.filter(facility=facility).select_related(
-        "latest_version__source_file", "good_version__source_file", "first_seen_run", "last_seen_run"
+        "latest_version__source_file", "good_version__source_file", "first_seen_run", "last_seen_run", "home"
     )
     yield "Sources:" if records else "Sources: none; a person entered it."
     for record in records:
         version = record.good_version or record.latest_version
         where = f"{version.source_file.name} {version.pointer}" if version else "?"
         seen = f"first seen in run {record.first_seen_run_id}, last in run {record.last_seen_run_id}"
-        yield f"  {record.source}: {where} ({seen}; {record.outcome})"
+        if record.source == ENTERED:
+            yield "  entered by a person"
+            continue
+        came = f"; came with {record.home}, which was merged into this" if record.home else ""
+        yield f"  {record.source}: {where} ({seen}; {record.outcome}{came})"
         if record.withdrawn_in_id:
             yield f"    withdrawn in run {record.withdrawn_in_id}: its source lists it no more"
         elif record.missing_since_id:
@@ -74,7 +79,7 @@ def _sources(facility: Facility) -> Iterator[str]:
 def _merges(facility: Facility) -> Iterator[str]:
     records = SourceRecord.objects.filter(facility=facility)
     pairs = DuplicatePair.objects.filter(Q(first__in=records) | Q(second__in=records)).select_related(
-        "first__facility", "second__facility"
+        "first__facility", "second__facility", "decided_by"
     )
     if pairs:
         yield "Duplicates:"
@@ -85,8 +90,11 @@ def _merges(facility: Facility) -> Iterator[str]:
         about = (
             "merged with" if pair.decision == DuplicatePair.Decision.MERGED else f"{pair.decision.replace('_', ' ')}:"
         )
-        reason = pair.features.get("reason", "")
-        yield f"  {about} {other.source} ({code}), score {pair.score:.2f}{f' ({parts})' if parts else ''}; {reason}"
+        yield f"  {about} {other.source} ({code}), score {pair.score:.2f}{f' ({parts})' if parts else ''}; {_why(pair)}"
+
+
+def _why(pair: DuplicatePair) -> str:
+    return f"{pair.reason}; decided by {pair.decided_by}" if pair.decided_by else pair.reason
 
 
 def _changes(facility: Facility) -> Iterator[str]:

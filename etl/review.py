@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from core.crypto import Unreadable
 from core.masking import mask
-from etl.decisions import column_of
+from etl.decisions import column_of, survivor_of
 from etl.errors import DecisionError
 from etl.groups import whole_groups
 from etl.models import DuplicatePair
@@ -45,6 +45,16 @@ class Line:
     def differs(self) -> bool:
         return self.one != self.other
 
+    @property
+    def can_choose(self) -> bool:
+        """Whether a merge may take either side's word: both have one, and no person set it."""
+        return self.is_choosable and self.differs and bool(self.one and self.other) and not self.pinned
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        texts = {"one": self.one, "other": self.other}
+        return [{"side": side, "text": text, "is_pinned": side in self.pinned} for side, text in texts.items()]
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -54,6 +64,10 @@ class Bar:
     part: float
     percent: int
     speaks_for: bool
+
+    @property
+    def signed(self) -> str:
+        return f"{self.part:+.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +206,31 @@ def compare(pair: DuplicatePair) -> Comparison:
         for (name, label, mine), (_, _, theirs) in zip(*sides, strict=True)
     )
     return Comparison(pair, one, other, lines, tuple(_bars(pair)), _distance(one, other))
+
+
+def sides_of(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return both sides of a comparison: the facility, its source, whether it stays, and how many records move to it."""
+    records = comparison.pair.first, comparison.pair.second
+    facilities = comparison.one, comparison.other
+    stays = survivor_of([f.facility_code for f in facilities if f]) if comparison.can_be_merged else ""
+    return [
+        {
+            "facility": mine,
+            "source": record.source,
+            "stays": mine is not None and mine.facility_code == stays,
+            "other_code": theirs.facility_code if theirs else "",
+            "moves": theirs.source_records.count() if theirs else 0,
+        }
+        for mine, theirs, record in zip(facilities, reversed(facilities), records, strict=True)
+    ]
+
+
+def split_text(pair: DuplicatePair) -> str:
+    """Return what a split of a pair's records would take out."""
+    code, records = part_to_split(pair)
+    if records:
+        return f"A split makes record {records[0]} a facility of its own."
+    return f"A split brings {code} back as it was."
 
 
 def what_is_disputed(facility: Facility) -> dict[str, list[tuple[str, str, bool]]]:

@@ -21,7 +21,8 @@ def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dic
     `read` is what the extract stage counted; read = created + updated + unchanged + merged + rejected must hold.
     """
     counted: dict[str, Counter[str]] = {source: Counter() for source in read}
-    seen = SourceRecord.objects.filter(last_seen_run=run).values_list("source", "outcome").annotate(n=Count("pk"))
+    of_run = SourceRecord.objects.filter(last_seen_run=run, source__in=read)
+    seen = of_run.values_list("source", "outcome").annotate(n=Count("pk"))
     for source, outcome, count in seen:
         counted[source][outcome] = count
     gone = SourceRecord.objects.filter(
@@ -111,7 +112,7 @@ def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str
         named=Count("pk", filter=~Q(facility_name="")),
         placed=Count("pk", filter=Q(constituency__isnull=False)),
     )
-    seen = SourceRecord.objects.filter(last_seen_run=run)
+    seen = SourceRecord.objects.filter(last_seen_run=run, source__in=read)
     sound = seen.exclude(outcome="rejected")
     contradicted = sound.filter(
         Q(good_version__findings__contains=[{"rule": "ward-outside-constituency"}])

@@ -3,11 +3,12 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import unquote
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.decorators import display
@@ -22,6 +23,7 @@ from facilities.models import (
     FacilityService,
     FacilityType,
     OperationalStatus,
+    RetiredCode,
     ServiceCategory,
     new_code,
 )
@@ -231,7 +233,7 @@ class FacilityAdmin(ModelAdmin):
     list_filter_submit = False
     list_per_page = 50
     show_full_result_count = False
-    search_fields = ["facility_name", "facility_code", "registration_number"]
+    search_fields = ["facility_name", "facility_code", "registration_number", "retired_codes__retired_code"]
     search_help_text = "Name, facility code or registration number"
     readonly_fields = ["facility_code", "created_at", "updated_at", "created_by", "updated_by"]
     inlines = [ContactInline, ServiceInline, CoordinateInline]
@@ -317,6 +319,16 @@ class FacilityAdmin(ModelAdmin):
             Facility.objects.select_for_update().filter(pk=facility.pk).first()
             facility.refresh_from_db()
         return facility
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Lead from the page of a facility that was merged to the one that stands for it now."""
+        was = unquote(object_id)
+        retired = RetiredCode.objects.filter(facility_was=int(was)).first() if was.isdecimal() else None
+        if retired is None:
+            answer: HttpResponse = super()._get_obj_does_not_exist_redirect(request, opts, object_id)
+            return answer
+        self.message_user(request, f"{retired} was merged into this facility.", messages.INFO)
+        return HttpResponseRedirect(reverse("admin:facilities_facility_change", args=[retired.facility_id]))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

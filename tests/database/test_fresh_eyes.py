@@ -43,7 +43,7 @@ def test_a_contributor_that_moves_county_beside_one_that_changes_is_loaded_once(
 def test_two_names_under_one_national_code_are_two_facilities_for_a_person_to_judge(db, tmp_path):
     import_facilities(write(tmp_path, place("Alpha Mission Hospital", 7), place("Zulu County Hospital", 7)))
     assert Facility.objects.count() == 2
-    assert "one national facility code" in DuplicatePair.objects.get().features["reason"]
+    assert "one national facility code" in DuplicatePair.objects.get().reason
 
 
 def test_the_order_of_two_records_of_one_code_changes_no_facility_code(db, tmp_path):

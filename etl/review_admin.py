@@ -1,0 +1,139 @@
+"""The review queue in the browser: pairs by score, two places side by side, and the buttons that decide."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.decorators import display
+
+from core.admin_pages import ReadOnlyAdmin
+from core.middleware import in_own_transactions
+from core.models import User
+from etl import decisions, review
+from etl.errors import EtlError
+from etl.models import DuplicatePair
+
+STATES = {"to_review": "open", "merged": "one place", "separate": "two places"}
+
+
+@admin.register(DuplicatePair)
+class DuplicatePairAdmin(ReadOnlyAdmin):
+    list_display = ["one", "other", "county", "score_label", "reason", "state", "decided_by"]
+    list_display_links = ["one", "other"]
+    list_filter = ["decision", "first__facility__county"]
+    list_filter_sheet = False
+    list_select_related = ["first__facility__county", "second__facility__county", "decided_by"]
+    search_fields = [
+        f"{side}__facility__{name}" for side in ("first", "second") for name in ("facility_name", "facility_code")
+    ]
+    show_full_result_count = False
+    ordering = ["-score", "pair_id"]
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("etl.change_duplicatepair")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Answer with the queue; without a filter, with what is open."""
+        if not request.GET and request.method == "GET":
+            return HttpResponseRedirect(f"{request.path}?decision__exact=to_review")
+        return super().changelist_view(request, {"title": "Possible duplicates", **(extra_context or {})})
+
+    @in_own_transactions
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer with the two places side by side; a POST decides about them."""
+        pair = self.get_object(request, unquote(object_id))
+        if pair is None or not self.has_view_permission(request, pair):
+            return super().change_view(request, object_id, form_url, extra_context)  # says so, as every page does
+        if request.method != "POST":
+            return self._show(request, pair, extra_context or {})
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        try:
+            decided = self._decide(request, pair)
+        except EtlError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+        self.message_user(request, decided, messages.SUCCESS)
+        return HttpResponseRedirect(self._next_page(pair))
+
+    def _show(self, request: HttpRequest, pair: DuplicatePair, extra: dict[str, Any]) -> HttpResponse:
+        comparison = review.compare(pair)
+        following = _next_open(pair)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Pair {pair.pk}",
+            "opts": self.opts,
+            "pair": pair,
+            "state": STATES[pair.decision],
+            "comparison": comparison,
+            "sides": review.sides_of(comparison),
+            "split_text": review.split_text(pair) if comparison.one and not comparison.can_be_merged else "",
+            "can_decide": self.has_decide_permission(request),
+            "next_pair": following.pk if following else None,
+            **extra,
+        }
+        return TemplateResponse(request, "admin/etl/duplicatepair/review.html", context)
+
+    def _decide(self, request: HttpRequest, pair: DuplicatePair) -> str:
+        assert isinstance(request.user, User)
+        what = request.POST.get("decision", "")
+        if what == "split":
+            code, records = review.part_to_split(pair)
+            decided = decisions.split(code, records, user=request.user)
+            return f"Run {decided.run}: {', '.join(decided.restored)} taken out of {decided.facilities[0]}."
+        codes = review.codes_of(pair)
+        if what == "separate":
+            decided = decisions.separate(codes, user=request.user)
+            return f"Run {decided.run}: {' and '.join(codes)} are told apart for good."
+        code_of = dict(zip(("one", "other"), codes, strict=True))
+        choices = {
+            name.removeprefix("choose_"): code_of[side]
+            for name, side in request.POST.items()
+            if name.startswith("choose_") and side in code_of
+        }
+        order = decisions.MergeOrder(codes, keep=request.POST.get("keep", ""), choices=choices)
+        decided = decisions.merge(order, user=request.user)
+        return f"Run {decided.run}: {', '.join(decided.retired)} merged into {decided.facilities[0]}."
+
+    def _next_page(self, pair: DuplicatePair) -> str:
+        following = _next_open(pair)
+        if following:
+            return reverse("admin:etl_duplicatepair_change", args=[following.pk])
+        return reverse("admin:etl_duplicatepair_changelist")
+
+    @display(description="One")
+    def one(self, pair: DuplicatePair) -> str:
+        return f"{review.title_of(pair.first.facility)} ({pair.first.source})"
+
+    @display(description="Other")
+    def other(self, pair: DuplicatePair) -> str:
+        return f"{review.title_of(pair.second.facility)} ({pair.second.source})"
+
+    @display(description="County")
+    def county(self, pair: DuplicatePair) -> str:
+        counties = (record.facility.county.county_name for record in (pair.first, pair.second) if record.facility)
+        return " / ".join(dict.fromkeys(counties))
+
+    @display(description="Score", ordering="score")
+    def score_label(self, pair: DuplicatePair) -> str:
+        return f"{pair.score:.2f}"
+
+    @display(
+        description="State",
+        label={"open": "warning", "one place": "success", "two places": "info"},
+        ordering="decision",
+    )
+    def state(self, pair: DuplicatePair) -> str:
+        return STATES[pair.decision]
+
+
+def _next_open(pair: DuplicatePair) -> DuplicatePair | None:
+    """Return the open pair that comes after this one in the queue, or its first."""
+    queue = review.find_pairs().exclude(pk=pair.pk)
+    return queue.filter(score__lte=pair.score).first() or queue.first()
