@@ -14,7 +14,7 @@ from etl.groups import whole_groups
 from etl.models import DuplicatePair
 from etl.sources import precedence_of
 from etl.stages.evidence import FEATURES
-from etl.stages.merge import PLACE, POSITION, what_sources_say
+from etl.stages.merge import CHOOSABLE, PLACE, POSITION, value_of, what_sources_say
 from facilities.models import Facility
 from geography.distance import distance_km
 from geography.models import County
@@ -200,9 +200,10 @@ def compare(pair: DuplicatePair) -> Comparison:
     ids = [record.facility_id for record in (pair.first, pair.second) if record.facility_id]
     facilities = Facility.objects.with_details().prefetch_related("pins").in_bulk(ids)
     one, other = (facilities.get(record.facility_id or 0) for record in (pair.first, pair.second))
-    sides = _say(one), _say(other)
+    is_one_facility = one is not None and one == other
+    sides = _say_records(pair, one) if is_one_facility and one else (_say(one), _say(other))
     lines = tuple(
-        Line(name, label, mine, theirs, _pinned(name, one, other), name in _CHOOSABLE)
+        Line(name, label, mine, theirs, _pinned(name, one, other), name in CHOOSABLE)
         for (name, label, mine), (_, _, theirs) in zip(*sides, strict=True)
     )
     return Comparison(pair, one, other, lines, tuple(_bars(pair)), _distance(one, other))
@@ -259,14 +260,6 @@ def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-_CHOOSABLE = frozenset(
-    {
-        "name", "facility_type", "status", PLACE, "town", "address", "registration_number", "level", "ownership",
-        "opening_hours", "website", "has_gender_desk", POSITION,
-    }
-)  # fmt: skip
-
-
 def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
     """Return (field, label, value) of what a person compares; protected values of a confidential place are hidden."""
     if facility is None:
@@ -303,6 +296,26 @@ def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
         "sources": ", ".join(facility.source_records.order_by("source").values_list("source", flat=True).distinct()),
     }
     return [(name, label, values[name]) for name, label in _LABELS.items()]
+
+
+def _say_records(pair: DuplicatePair, facility: Facility) -> tuple[Sequence[tuple[str, str, str]], ...]:
+    """Return the same of two source records that stand for one facility: what each of them says."""
+    members = {member.row.pk: member for member in whole_groups([facility.pk])[facility.pk].members}
+    sides = []
+    for row in (pair.first, pair.second):
+        record = members[row.pk].record
+        said = {name: value_of(record, name) for name in CHOOSABLE}
+        said |= {"services": ", ".join(record.services), "sources": row.source}
+        values = {
+            name: _readable(name, value, is_hidden=facility.is_confidential) if value not in (None, "") else ""
+            for name, value in said.items()
+        }
+        contacts = ", ".join(
+            sorted(_readable("contacts", c, is_hidden=facility.is_confidential) for c in record.contacts)
+        )
+        values |= {"contacts": contacts, "is_confidential": "yes" if record.is_confidential else "no"}
+        sides.append([(name, label, values[name]) for name, label in _LABELS.items()])
+    return tuple(sides)
 
 
 _LABELS = {

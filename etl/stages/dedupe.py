@@ -113,6 +113,7 @@ class _Matching:
             for contact in record.contacts:
                 groups["contact", contact].append(index)
             groups["name", record.name.core_text, record.county, record.constituency].append(index)
+            groups["joined", record.name.joined, record.county, record.constituency].append(index)
         for first, others in twins.items():
             yield from ((first, other) for other in others if self._home[first] != self._home[other])
         for group in groups.values():

@@ -19,6 +19,7 @@ MERGE_AT = 0.7
 REVIEW_AT = 0.46
 
 SAME_WORD = 85  # rapidfuzz ratio, 0..100, at which two words may be one misspelt
+LIKE_WORD = 75  # the same of two that a person must look at: "Kigumo", "Kiguno"
 SAME_IF_SPACED = 90  # the same of whole names that differ in their spaces
 ALIKE = 0.7  # similarity of the names' own words below which they say nothing for one place
 LIKE_NAMES, ONE_SAYS_MORE = 0.6, 0.4  # at most: of names that are alike, and of two of which one says more
@@ -213,15 +214,25 @@ def find_doubt(one: MatchRecord, other: MatchRecord) -> str:
     """Return why a person must look at two records however much speaks for one place, or ""."""
     if one.name.directions != other.name.directions:
         return "only one name has a direction or number"
+    if _differ_by_a_word(one.name, other.name, SAME_WORD):
+        return "a word of each name is spelt otherwise"
     types = {one.facility_type, other.facility_type} - {""}
     if len(types) > 1 and "gbv-recovery-centre" in types:
         return "one may be a centre inside the other"
     return ""
 
 
-@lru_cache(maxsize=200_000)
 def _are_branches(one: FacilityName, other: FacilityName) -> bool:
-    """Return True where both names keep a word that the other has in no spelling; the names of two places never are one."""
+    """Return True where both names keep a word that the other has in no spelling."""
+    return _differ_by_a_word(one, other, LIKE_WORD)
+
+
+@lru_cache(maxsize=200_000)
+def _differ_by_a_word(one: FacilityName, other: FacilityName, same: int) -> bool:
+    """Return True where each name has a word that is less than `same` like all those of the other that it has not.
+
+    The names of two places never are one, however alike they are spelt.
+    """
     only_one = [word for word in one.core if word not in other.core]
     only_other = [word for word in other.core if word not in one.core]
     if not (only_one and only_other):
@@ -231,9 +242,7 @@ def _are_branches(one: FacilityName, other: FacilityName) -> bool:
     places = one.places | other.places
 
     def stands_alone(word: str, rivals: list[str]) -> bool:
-        return not any(
-            fuzz.ratio(word, rival) >= SAME_WORD and not (word in places and rival in places) for rival in rivals
-        )
+        return not any(fuzz.ratio(word, rival) >= same and not (word in places and rival in places) for rival in rivals)
 
     return any(stands_alone(word, only_other) for word in only_one) and any(
         stands_alone(word, only_one) for word in only_other
@@ -242,7 +251,7 @@ def _are_branches(one: FacilityName, other: FacilityName) -> bool:
 
 def _are_spaced_apart(one: FacilityName, other: FacilityName) -> bool:
     """Return whether the names split into different numbers of words: "El Wak", "Elwakh"."""
-    return len(one.core) != len(other.core)
+    return one.own_words != other.own_words
 
 
 def _same(one: str, other: str) -> bool:
@@ -255,7 +264,7 @@ class InBulk:
     def __init__(self, records: Sequence[MatchRecord]) -> None:
         self._core = np.array([record.name.core_text for record in records], dtype=object)
         self._joined = np.array([record.name.joined for record in records], dtype=object)
-        self._words = np.array([len(record.name.core) for record in records])
+        self._words = np.array([record.name.own_words for record in records])
         self._has_point = np.array([record.point is not None for record in records])
         self._has_registration = np.array([bool(record.registration_number) for record in records])
         self._is_missing = np.array([record.is_missing for record in records])

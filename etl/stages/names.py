@@ -5,9 +5,11 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from rapidfuzz.distance import OSA
+
 from geography.names import direction_words
 
-# What people write short, in the lists that were seen.
+# What people write short, and what Swahili lists write, in the lists that were seen.
 _SHORT_FORMS = {
     "hosp": "hospital", "hsp": "hospital", "hospt": "hospital", "disp": "dispensary", "dispens": "dispensary",
     "ctr": "centre", "cntr": "centre", "center": "centre", "med": "medical", "mem": "memorial", "dist": "district",
@@ -17,6 +19,14 @@ _SHORT_FORMS = {
     "childrens": "children", "mens": "men", "girls": "girl", "boys": "boy", "saint": "st", "doctors": "doctor",
     "cty": "county", "cnty": "county", "subcty": "sub county", "hc": "health centre", "crh": "county referral hospital",
     "sch": "sub county hospital", "gbv": "gender violence", "cath": "catholic", "sda": "seventh day adventist", "rd": "road",
+    "cr": "county referral", "ref": "referral", "dh": "district hospital", "pgh": "provincial general hospital",
+    "rhc": "rural health centre", "rhtc": "rural health training centre", "ap": "administration police",
+    "admin": "administration", "dci": "directorate criminal investigations", "mt": "mount", "lab": "laboratory",
+    "knh": "kenyatta national hospital", "mtrh": "moi teaching referral hospital",
+    "jootrh": "jaramogi oginga odinga teaching referral hospital", "cgtrh": "coast general teaching referral hospital",
+    "kutrrh": "kenyatta university teaching referral research hospital", "rvpgh": "rift valley provincial general hospital",
+    "zahanati": "dispensary", "hospitali": "hospital", "kliniki": "clinic", "polisi": "police",
+    "i": "1", "two": "2", "three": "3", "four": "4", "five": "5", "ii": "2", "iii": "3", "iv": "4", "v": "5",
 }  # fmt: skip
 _SHORT_FORMS_OF_POLICE = {"ps": "police station", "pp": "police post"}
 # Words that say what kind of place it is, not which one.
@@ -25,35 +35,48 @@ _GENERIC = frozenset(
     hospital dispensary health centre clinic medical nursing home maternity police station post patrol base
     county sub subcounty referral district general teaching national level government public private mission
     services service facility unit gender violence recovery desk based organisation foundation trust project
-    programme program kenya ltd limited cbo ngo the of and for at in
+    programme program kenya ltd limited cbo ngo the of and for at in provincial rural branch office laboratory ya wa cha la na
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
+# A slip of one letter in one of these is the same word: "Helath Centre".
+_LONG_GENERIC = ("hospital", "dispensary", "health", "centre", "clinic", "medical", "nursing", "maternity", "police", "station",
+                 "county", "referral", "district", "teaching")  # fmt: skip
 _SMALL_WORDS = frozenset({"and", "of", "the", "for", "at", "in"})
-SHORTEST_ACRONYM = 3  # letters
+SHORTEST_ACRONYM, SHORTEST_SLIP = 3, 5  # letters
 _WORD = re.compile(r"[^\W_]+")
 _PATTERNS = (
+    (re.compile(r"\A\s*\(?\d{1,3}\s*[.):-]+\s*(?=[^\W\d])"), ""),  # "7 - Mitunguu": a row's number
+    (re.compile(r"\((?:formerly|now|ex|zamani)\b[^)]*\)"), ""),  # "(formerly Migori DH)"
     (re.compile(r"\bh\s*/\s*c\b"), "health centre"),
+    (re.compile(r"\bh\s*[./]?\s*cent(?:re|er)\b"), "health centre"),
+    (re.compile(r"\bkituo cha afya\b"), "health centre"),
+    (re.compile(r"\bkituo cha polisi\b"), "police station"),
     (re.compile(r"\bn\s*/\s*home\b"), "nursing home"),
+    (re.compile(r"\bc\s*/\s*r\s*/\s*h\b"), "county referral hospital"),
+    (re.compile(r"\bt\s*&\s*r\b"), "teaching referral"),
     (re.compile(r"\bp\s*/\s*s\b"), "police station"),
     (re.compile(r"\bp\s*/\s*p\b"), "police post"),
     (re.compile(r"\bp\s*/\s*"), "police "),  # P/STN
     (re.compile(r"(?<=\b[a-z])\.\s?(?=[a-z]\b)"), ""),  # A.I.C. is one word
     (re.compile(r"\bgender\s*(?:and|&)?\s*children(?:'?s)?\s*(?:protection)?\s*desk\b"), "gender desk"),
+    (re.compile(r"\bgender desk\s*:\s*yes\b"), "gender desk"),
 )
-_LEVEL = re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?)\b")  # "Level 5" is what a hospital is, not which one
+# "Level 5" is what a hospital is, not which one
+_LEVEL = re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?|one|two|three|four|five|six)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class FacilityName:
     """`text` is the whole name folded, `core` its words without the generic ones, sorted (all of them where none is left).
 
-    `joined` is the core as it stands, without spaces. `directions` are its direction, number and single-letter words; `places`
-    the words of its core that name places.
+    `joined` is the core as it stands, without spaces, made of `own_words`. `directions` are its direction, number and
+    single-letter words; `places` the words of its core that name places.
     """
 
     text: str
     core: tuple[str, ...]
     joined: str = ""
+    own_words: int = 0
     directions: frozenset[str] = frozenset()
     places: frozenset[str] = frozenset()
 
@@ -79,10 +102,19 @@ def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozen
     words = " ".join(spelt_out).split()
     if kind == "police" and "police" not in words:
         words += ["police", "station"]
+    words = [word if word in place_words else _without_slip(word) for word in words]
     own = [word for word in words if word not in _GENERIC and not _is_acronym(word, words)] or words
     text = " ".join(words)
     core = tuple(sorted(set(own)))
-    return FacilityName(text, core, "".join(own), direction_words(text), place_words.intersection(core))
+    return FacilityName(text, core, "".join(own), len(own), direction_words(text), place_words.intersection(core))
+
+
+@lru_cache(maxsize=50_000)
+def _without_slip(word: str) -> str:
+    """Return the generic word that this one is but for one letter, else the word itself."""
+    if len(word) < SHORTEST_SLIP or word in _GENERIC:
+        return word
+    return next((generic for generic in _LONG_GENERIC if OSA.distance(word, generic, score_cutoff=1) <= 1), word)
 
 
 def _is_acronym(word: str, words: list[str]) -> bool:
