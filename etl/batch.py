@@ -283,9 +283,10 @@ def _close_versions(
     """Turn the batch's pending versions loaded and give each record its facility and its outcome in this run."""
     rows: list[SourceRecord] = []
     for group, change in zip(groups, changes, strict=True):
+        founder = min(group.members, key=_founding_rank)
         for member in group.pending:
             row = copy(member.row)  # the batch may be rolled back and written again
-            row.outcome = _outcome(member, group, change)
+            row.outcome = _outcome(member, change, is_founder=member is founder)
             row.facility_id = id_by_code[change.facility_code]
             row.good_version_id = row.latest_version_id
             row.withdrawn_in_id = None
@@ -306,9 +307,8 @@ def _founding_rank(member: Member) -> tuple[int, str, str, int]:
     return member.contributor.precedence, member.row.key, member.record.facility_code, member.row.occurrence
 
 
-def _outcome(member: Member, group: Group, change: Change) -> str:
+def _outcome(member: Member, change: Change, *, is_founder: bool) -> str:
     """Return what happened to one pending record: its founder created the facility, a newcomer merged into it."""
     if member.row.facility_id is None:
-        is_founder = member is min(group.members, key=_founding_rank)
         return Outcome.CREATED if is_founder and change.action is Action.CREATE else Outcome.MERGED
     return Outcome.UNCHANGED if change.action is Action.KEEP else Outcome.UPDATED

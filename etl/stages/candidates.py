@@ -95,21 +95,23 @@ def _of_county(records: Sequence[MatchRecord], indexes: Indexes, names: "_Names"
 
 
 def _in_portions(blocks: Iterator[Pairs]) -> Iterator[Pairs]:
-    """Yield the pairs of many small blocks together, about PAIRS_AT_ONCE at a time."""
+    """Yield the pairs of many small blocks together, and those of a large one in parts: PAIRS_AT_ONCE at most."""
     waiting: list[Pairs] = []
     size = 0
     for block in blocks:
         waiting.append(block)
         size += len(block[0])
         if size >= PAIRS_AT_ONCE:
-            yield _joined(waiting)
+            yield from _parts_of(waiting)
             waiting, size = [], 0
-    if waiting:
-        yield _joined(waiting)
+    yield from _parts_of(waiting)
 
 
-def _joined(blocks: Sequence[Pairs]) -> Pairs:
-    return np.concatenate([first for first, _ in blocks]), np.concatenate([second for _, second in blocks])
+def _parts_of(blocks: Sequence[Pairs]) -> Iterator[Pairs]:
+    first = np.concatenate([_NONE, *(first for first, _ in blocks)])
+    second = np.concatenate([_NONE, *(second for _, second in blocks)])
+    for start in range(0, len(first), PAIRS_AT_ONCE):
+        yield first[start : start + PAIRS_AT_ONCE], second[start : start + PAIRS_AT_ONCE]
 
 
 def _share_contact(records: Sequence[MatchRecord], indexes: Indexes) -> set[tuple[int, int]]:

@@ -23,6 +23,7 @@ LIKE_WORD = 75  # the same of two that a person must look at: "Kigumo", "Kiguno"
 SAME_IF_SPACED = 90  # the same of whole names that differ in their spaces
 ALIKE = 0.7  # similarity of the names' own words below which they say nothing for one place
 LIKE_NAMES, ONE_SAYS_MORE = 0.6, 0.4  # at most: of names that are alike, and of two of which one says more
+SAME_CONSTITUENCY, OTHER_PHONES = 0.4, -0.3
 NEAR_KM, BESIDE_KM, APART_KM = 0.5, 2.0, 5.0
 
 TWO_COUNTIES = "they lie in two counties"
@@ -69,14 +70,14 @@ _LADDERS = (
 
 
 def place(one: MatchRecord, other: MatchRecord) -> float:
-    """Return 1 for one ward, 0.4 for one constituency, -1 where they differ at a level that both know, 0 where none is known."""
+    """Return 1 for one ward, SAME_CONSTITUENCY for one constituency, -1 where a level that both know differs, else 0."""
     if not (one.constituency and other.constituency):
         return 0.0
     if one.constituency != other.constituency:
         return -1.0
     if one.ward and other.ward:
         return 1.0 if one.ward == other.ward else -1.0
-    return 0.4
+    return SAME_CONSTITUENCY
 
 
 def distance(one: MatchRecord, other: MatchRecord) -> float:
@@ -96,11 +97,11 @@ def distance(one: MatchRecord, other: MatchRecord) -> float:
 
 
 def phone(one: MatchRecord, other: MatchRecord) -> float:
-    """Return 1 for a private number in common, -0.3 where each gives only its own, 0 where one gives none."""
+    """Return 1 for a private number in common, OTHER_PHONES where each gives only its own, 0 where one gives none."""
     mine, theirs = one.contacts - one.emails, other.contacts - other.emails
     if not (mine and theirs):
         return 0.0
-    return -0.3 if mine.isdisjoint(theirs) else 1.0
+    return OTHER_PHONES if mine.isdisjoint(theirs) else 1.0
 
 
 def email(one: MatchRecord, other: MatchRecord) -> float:
@@ -265,6 +266,8 @@ class InBulk:
         self._core = np.array([record.name.core_text for record in records], dtype=object)
         self._joined = np.array([record.name.joined for record in records], dtype=object)
         self._words = np.array([record.name.own_words for record in records])
+        self._place = [np.array([getattr(record, level) for record in records], dtype=object) for level in _LEVELS]
+        self._has_phone = np.array([bool(record.contacts - record.emails) for record in records])
         self._has_point = np.array([record.point is not None for record in records])
         self._has_registration = np.array([bool(record.registration_number) for record in records])
         self._is_missing = np.array([record.is_missing for record in records])
@@ -287,15 +290,26 @@ class InBulk:
         return may_be
 
     def _room(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the most that the features beside the name may add to each pair."""
+        """Return the most that the features beside the name may add to each pair; phones that differ take away."""
         weight = {title: weight for title, (_, weight) in FEATURES.items()}
-        room = np.full(len(first), 0.5 * weight["type"] + weight["place"])
+        room = 0.5 * weight["type"] + weight["place"] * self._place_value(first, second)
+        room += weight["phone"] * OTHER_PHONES * (self._has_phone[first] & self._has_phone[second])
         room += weight["distance"] * (self._has_point[first] & self._has_point[second])
         room += weight["registration"] * (self._has_registration[first] & self._has_registration[second])
         room += weight["listing"] * (self._is_missing[first] != self._is_missing[second])
         return room
 
+    def _place_value(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return what place() says of each pair."""
+        value = np.zeros(len(first))
+        for places, of_same in zip(self._place, (SAME_CONSTITUENCY, 1.0), strict=True):
+            mine, theirs = places[first], places[second]
+            is_known = (mine != "") & (theirs != "") & (value >= 0)
+            value[is_known] = np.where(mine[is_known] == theirs[is_known], of_same, -1.0)
+        return value
 
+
+_LEVELS = ("constituency", "ward")
 _NAME_WEIGHT = FEATURES["name"][1]
 _MARGIN = 1e-4  # of a float32
 
