@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from etl.stages.records import MatchRecord, Pair, Verdict
 from geography.gazetteer import Gazetteer, Level, Place
 
 ROOT = Path(__file__).resolve().parent.parent
-LABELLED = ROOT / "tests" / "data" / "labelled_pairs.jsonl"
+LABELLED, HELD_OUT = (ROOT / "tests" / "data" / f"{name}_pairs.jsonl" for name in ("labelled", "held_out"))
 Z_95 = 1.959964
 PRECISION_GOAL = 99.5  # percent
 
@@ -163,24 +164,35 @@ def report_thresholds(pairs: Sequence[Labelled]) -> list[str]:
 
 
 def main() -> None:
-    """Print the report."""
+    """Print the report on both sets, and on all pairs together."""
     parser = argparse.ArgumentParser(description="precision and recall of matching on the labelled pairs")
     parser.add_argument("--thresholds", action="store_true", help="what other thresholds would do")
     parser.add_argument("--wrong", action="store_true", help="list what went wrong")
     options = parser.parse_args()
-    pairs = read_labelled()
-    lines = report(pairs)
-    if options.thresholds:
-        lines += report_thresholds(pairs)
-    if options.wrong:
-        wrong = {(True, Verdict.DISTINCT): "lost", (False, Verdict.MERGE): "WRONGLY MERGED", (True, Verdict.REVIEW): "asked",
-                 (False, Verdict.REVIEW): "asked in vain", (None, Verdict.MERGE): "merged in doubt"}  # fmt: skip
-        lines += sorted(
-            f"{word}: {pair.name} score {pair.evidence.score} {dict(pair.evidence.features)} {pair.evidence.reason}"
-            for pair in pairs
-            if (word := wrong.get((pair.is_same, pair.verdict)))
-        )
-    print("\n".join(lines))
+    sets = {path.stem: read_labelled(path) for path in (LABELLED, HELD_OUT)}
+    for title, pairs in {**sets, "together": list(chain.from_iterable(sets.values()))}.items():
+        print(f"{title}:")
+        print("\n".join(f"  {line}" for line in report(pairs)))
+        if options.thresholds:
+            print("\n".join(f"  {line}" for line in report_thresholds(pairs)))
+        if options.wrong and title in sets:
+            print("\n".join(f"  {line}" for line in report_wrong(pairs)))
+
+
+def report_wrong(pairs: Sequence[Labelled]) -> list[str]:
+    """Return a line for each pair that was lost, asked about or merged against its label."""
+    words = {
+        (True, Verdict.DISTINCT): "lost",
+        (False, Verdict.MERGE): "WRONGLY MERGED",
+        (True, Verdict.REVIEW): "asked",
+        (False, Verdict.REVIEW): "asked in vain",
+        (None, Verdict.MERGE): "merged in doubt",
+    }
+    return sorted(
+        f"{word}: {pair.name} score {pair.evidence.score} {dict(pair.evidence.features)} {pair.evidence.reason}"
+        for pair in pairs
+        if (word := words.get((pair.is_same, pair.verdict)))
+    )
 
 
 if __name__ == "__main__":

@@ -279,6 +279,7 @@ class InBulk:
         """
         needed = REVIEW_AT - self._room(first, second)  # of the name's part
         needed_alike = ALIKE + (1 - ALIKE) * np.maximum(needed / _NAME_WEIGHT, 0) / LIKE_NAMES
+        needed_alike = np.minimum(needed_alike, 1)  # the same name says more than the most alike ones
         alike = _ratios(self._core, first, second, fuzz.ratio, ALIKE)
         is_spaced = np.flatnonzero((alike < needed_alike) & (self._words[first] != self._words[second]))
         alike[is_spaced] = np.maximum(
