@@ -160,6 +160,7 @@ def write_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun
     ]
     id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
     _note_pins(groups, changes)
+    _note_moves(groups, changes, facilities)
     _close_versions(groups, changes, id_by_code, run)
     return [id_by_code[change.facility_code] for change in changes]
 
@@ -177,6 +178,22 @@ def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:
                 hint="take the pin off on the facility's page to let the source speak again",
             )
             _add_finding([member.row.pk for member in group.pending], asdict(finding))
+
+
+def _note_moves(groups: Sequence[Group], changes: Sequence[Change], facilities: Sequence[Facility | None]) -> None:
+    """Say on the pending records that say so that their facility moved to another county: rarely true, often a reused code."""
+    for group, change, facility in zip(groups, changes, facilities, strict=True):
+        if facility is None or "county_code" not in change.fields:
+            continue
+        _, county = change.fields["county_code"]
+        finding = Finding(
+            rule="county-changed",
+            severity=Severity.WARNING,
+            field="county_code",
+            message=f"its facility lay in {facility.county}, and lies in another county now",
+            hint="look at the facility: where its list gave an old code to another place, split the record off",
+        )
+        _add_finding([m.row.pk for m in group.pending if m.record.county_code == county], asdict(finding))
 
 
 def _with_free_codes(

@@ -14,7 +14,7 @@ from core.admin_pages import ReadOnlyAdmin
 from core.middleware import in_own_transactions
 from core.models import User
 from etl import decisions, review
-from etl.errors import EtlError
+from etl.errors import DecisionError, EtlError
 from etl.models import DuplicatePair
 
 STATES = {"to_review": "open", "merged": "one place", "separate": "two places"}
@@ -75,6 +75,7 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
             "sides": review.sides_of(comparison),
             "split_text": review.split_text(pair) if comparison.one and not comparison.can_be_merged else "",
             "can_decide": self.has_decide_permission(request),
+            "seen": _seen(pair),
             "next_pair": following.pk if following else None,
             **extra,
         }
@@ -83,6 +84,10 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     def _decide(self, request: HttpRequest, pair: DuplicatePair) -> str:
         assert isinstance(request.user, User)
         what = request.POST.get("decision", "")
+        if what not in {"merge", "separate", "split"}:
+            raise DecisionError("choose what to do: merge, not a duplicate, or split")
+        if request.POST.get("seen", _seen(pair)) != _seen(pair):
+            raise DecisionError("somebody decided about these since you opened the page: look again")
         if what == "split":
             code, records = review.part_to_split(pair)
             decided = decisions.split(code, records, user=request.user)
@@ -131,6 +136,12 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     )
     def state(self, pair: DuplicatePair) -> str:
         return STATES[pair.decision]
+
+
+def _seen(pair: DuplicatePair) -> str:
+    """Return what a page showed: the facilities that the records stand for, and what was decided."""
+    codes = (record.facility.facility_code if record.facility else "-" for record in (pair.first, pair.second))
+    return " ".join((*codes, pair.decision))
 
 
 def _next_open(pair: DuplicatePair) -> DuplicatePair | None:
