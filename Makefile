@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help demo serve stop test faults check bench requirements clean
+.PHONY: help demo serve stop test faults check bench dedupe labelled requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,12 @@ check: .venv/.installed-dev ## format, lint, types, import direction, migrations
 
 bench: .venv/.installed-dev ## the measured comparisons, side by side
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+dedupe: .venv/.installed-dev ## how matching grows, beside the naive double loop (takes minutes)
+	@$(BIN)/python -m benchmarks.dedupe $(ARGS)
+
+labelled: .venv/.installed-dev ## precision and recall of matching on the labelled pairs
+	@$(BIN)/python -m benchmarks.labelled $(ARGS)
 
 requirements: .venv/.installed-dev ## compile the hashed requirements anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.12 \

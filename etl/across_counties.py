@@ -27,8 +27,8 @@ WITH holders AS (
   WHERE identifier <> '' AND county_code <> '' AND (v.state = 'pending' OR r.facility_id IS NOT NULL)
   GROUP BY identifier, county_code
 )
-SELECT one.record, other.record FROM holders one JOIN holders other USING (identifier)
-WHERE one.county_code < other.county_code AND (one.is_new OR other.is_new)
+SELECT fresh.record, other.record FROM holders fresh JOIN holders other USING (identifier)
+WHERE fresh.is_new AND other.county_code <> fresh.county_code
 """
 # One private contact in two counties.
 _BY_CONTACT = """
@@ -38,8 +38,8 @@ WITH holders AS (
     unnest(r.contact_indexes) AS contact
   WHERE county_code <> '' AND contact <> ALL(%s) AND (v.state = 'pending' OR r.facility_id IS NOT NULL)
 )
-SELECT DISTINCT one.record, other.record FROM holders one JOIN holders other USING (contact)
-WHERE one.county_code < other.county_code AND (one.is_new OR other.is_new)
+SELECT DISTINCT fresh.record, other.record FROM holders fresh JOIN holders other USING (contact)
+WHERE fresh.is_new AND other.county_code <> fresh.county_code
 """
 
 
@@ -54,9 +54,9 @@ def pair_across_counties(run: ImportRun, reference: Reference) -> None:
 def _find(shared: AbstractSet[str]) -> list[tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(_BY_IDENTIFIER)
-        found = set(cursor.fetchall())
+        found = cursor.fetchall()
         cursor.execute(_BY_CONTACT, [sorted(shared)])
-        return [*found.union(cursor.fetchall())]
+        return [*{(min(pair), max(pair)) for pair in (*found, *cursor.fetchall())}]
 
 
 def _save(portion: Sequence[tuple[int, int]], reference: Reference, shared: frozenset[str], run: ImportRun) -> None:

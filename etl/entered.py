@@ -36,12 +36,15 @@ def note_entered(run: ImportRun) -> None:
         ],
         ignore_conflicts=True,
     )  # fmt: skip
-    rows = list(SourceRecord.objects.filter(source=ENTERED))
-    said = say_entered(rows)
-    for row in rows:
-        row.county_code, row.identifier = said[row.pk].county_code, said[row.pk].identifier
-        row.contact_indexes = private_contact_indexes(said[row.pk])
-    SourceRecord.objects.bulk_update(rows, ["county_code", "identifier", "contact_indexes"], batch_size=500)
+    rows = {row.pk: row for row in SourceRecord.objects.filter(source=ENTERED)}
+    changed = []
+    for pk, record in say_entered(list(rows.values())).items():
+        row = rows[pk]
+        found_by = record.county_code, private_contact_indexes(record)
+        if (row.county_code, row.contact_indexes) != found_by:
+            row.county_code, row.contact_indexes = found_by
+            changed.append(row)
+    SourceRecord.objects.bulk_update(changed, ["county_code", "contact_indexes"], batch_size=500)
 
 
 def say_entered(rows: Sequence[SourceRecord]) -> dict[int, FacilityRecord]:

@@ -240,6 +240,7 @@ class DuplicatePair(models.Model):
 
     class Meta:
         db_table = "duplicate_pairs"
+        verbose_name = "possible duplicate"
         ordering = ["-score", "pair_id"]
         constraints = [
             models.UniqueConstraint(fields=["first", "second"], name="pair_once"),

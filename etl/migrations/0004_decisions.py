@@ -14,6 +14,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='duplicatepair',
+            options={'ordering': ['-score', 'pair_id'], 'verbose_name': 'possible duplicate'},
+        ),
         migrations.CreateModel(
             name='FieldChoice',
             fields=[

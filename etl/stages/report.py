@@ -43,6 +43,9 @@ def refusals(summary: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(row["error"] for row in summary["sources"].values() if row.get("error")))
 
 
+LOOK_AT_PAIRS = ": see `duplicates list`"
+
+
 def remarks(summary: Mapping[str, Any]) -> list[str]:
     """Return what stands under the table: warnings, rejects, duplicates, quality; a line each."""
     warnings = [f"warning: {text}" for text in summary["warnings"]]
@@ -54,7 +57,7 @@ def remarks(summary: Mapping[str, Any]) -> list[str]:
         *([f"rejected: {rejects}"] if rejects else []),
         *_missing_lines(summary),
         *(f"worth a look: {finding['message']}" for finding in summary["findings"][:5]),
-        f"duplicates: {pairs['merged']} merged, {pairs['to_review']} to review",
+        f"duplicates: {pairs['merged']} merged, {pairs['to_review']} to review{LOOK_AT_PAIRS if pairs['to_review'] else ''}",
         f"quality: {quality}",
         f"{summary['totals']['read']} records in {summary['seconds']:.1f} s",
     ]

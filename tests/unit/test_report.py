@@ -59,7 +59,7 @@ def test_the_text_is_a_table_with_totals_and_what_needs_a_person():
         "kept: what a person set on the facilities of 2 changed records (finding pin-kept)",
         "deactivated: 1 facilities",
         "worth a look: a number",
-        "duplicates: 1 merged, 2 to review",
+        "duplicates: 1 merged, 2 to review: see `duplicates list`",
         "quality: score not measurable, accuracy 97.5 %",
         "3 records in 1.2 s",
     ]
