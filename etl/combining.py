@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from django.db import connection
 from django.db.models import F
@@ -51,6 +52,7 @@ def release(retired: RetiredCode) -> Facility:
             " OR COALESCE(image->>'facility_id', '') <> %s",
             [str(retired.facility_was)],
         )
+        _free_number(cursor, survivor)
         restore_rows(cursor)
     back = Facility.objects.get(pk=retired.facility_was)
     back.is_confidential = retired.was_confidential
@@ -59,6 +61,17 @@ def release(retired: RetiredCode) -> Facility:
     retired.delete()  # and the pins that came with it
     _set_class(survivor, own=own)
     return back
+
+
+def _free_number(cursor: Any, survivor: Facility) -> None:
+    """Let the registration number of what comes back be free: the survivor gives it up, a third facility keeps it."""
+    cursor.execute("SELECT image->>'registration_number' FROM undo_rows WHERE table_name = 'facilities'")
+    (number,) = cursor.fetchone() or (None,)
+    if not number:
+        return
+    Facility.objects.filter(pk=survivor.pk, registration_number=number).update(registration_number=None)
+    if Facility.objects.filter(registration_number=number).exists():
+        cursor.execute("UPDATE undo_rows SET image = image - 'registration_number' WHERE table_name = 'facilities'")
 
 
 def _own_class(facility: Facility) -> bool:

@@ -32,8 +32,10 @@ def places(db, tmp_path):
     write_providers(tmp_path, [provider(n, is_confidential="yes" if n == 8 else "") for n in NUMBERS[:3]])
     run_import(tmp_path, "other_services", allow_shrink=True)
     a, b, c = Facility.objects.order_by("facility_id")
-    Facility.objects.filter(pk=b.pk).update(facility_name="Baraka House", address="Plot 4, Moi Avenue")
-    pin(b, {"facility_name", "address"}, user=None)
+    Facility.objects.filter(pk=b.pk).update(
+        facility_name="Baraka House", address="Plot 4, Moi Avenue", registration_number="NGO/4"
+    )
+    pin(b, {"facility_name", "address", "registration_number"}, user=None)
     Facility.objects.filter(pk=c.pk).update(is_confidential=True)
     c.refresh_from_db()
     FacilityCoordinate.objects.create(facility=c, sealed_position="-1.28,36.82", accuracy_level="exact")
@@ -51,6 +53,15 @@ def places(db, tmp_path):
         facility=d, latitude=Decimal("-1.30"), longitude=Decimal("36.80"), accuracy_level="approximate"
     )
     return [place.facility_code for place in (a, b, c, d)]
+
+
+def test_a_registration_number_that_another_facility_took_since_stays_with_that_one(places, admin):
+    a, b, c, _ = places
+    merge(MergeOrder((a, b), keep=a), user=admin)
+    Facility.objects.filter(facility_code=a).update(registration_number=None)
+    Facility.objects.filter(facility_code=c).update(registration_number="NGO/4")
+    split(b, user=admin)
+    assert {code: registry()[code]["registration_number"] for code in (b, c)} == {b: None, c: "NGO/4"}
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
