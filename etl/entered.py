@@ -6,7 +6,7 @@ Such a record holds nothing itself. It says what is pinned on its facility; whoe
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from core.crypto import Unreadable
 from etl.facility_rows import existing_state, planned_targets
@@ -21,11 +21,18 @@ from facilities.pins import pin
 
 
 def note_entered(run: ImportRun) -> None:
-    """Give every facility that no source record stands for one of its own, and refresh by what matching finds them."""
-    standing = SourceRecord.objects.filter(facility=OuterRef("pk"))
-    new = list(Facility.objects.filter(~Exists(standing)).with_details().select_related("created_by"))
-    for facility in new:
+    """Give every facility that no source record stands for one of its own, and refresh by what matching finds them.
+
+    All that such a facility says is pinned, again where an undo took the pins with the run that set them.
+    """
+    sourced = Exists(SourceRecord.objects.filter(facility=OuterRef("pk")).exclude(source=ENTERED))
+    noted = Exists(SourceRecord.objects.filter(facility=OuterRef("pk"), source=ENTERED))
+    entered = Facility.objects.filter(~sourced, Q(pins__isnull=True) | ~noted).distinct()
+    facilities = list(entered.with_details().select_related("created_by"))
+    for facility in facilities:
         pin(facility, _everything(facility), user=facility.created_by)
+    known = set(SourceRecord.objects.filter(source=ENTERED).values_list("facility", flat=True))
+    new = [facility for facility in facilities if facility.pk not in known]
     SourceRecord.objects.bulk_create(
         [
             SourceRecord(

@@ -278,3 +278,25 @@ def test_a_hand_entered_facility_is_found_by_the_next_import(admin, tmp_path):
     assert summary["totals"]["merged"] == 1
     assert Facility.objects.get() == entered
     assert sorted(entered.source_records.values_list("source", flat=True)) == ["entered", "other_services"]
+
+
+def test_undoing_the_import_that_met_an_entered_facility_leaves_it_whole(admin, tmp_path):
+    entered = Facility.objects.create(
+        facility_code=new_code(), facility_name="Amani Amani Counselling Office", town="Kilimani",
+        county=County.objects.get(county_code="047"),
+    )  # fmt: skip
+    FacilityContact.objects.create(
+        facility=entered, contact_type=ContactType.objects.get(code="phone"), contact_value="+254722100000"
+    )
+    before = registry()
+    write_providers(tmp_path, [provider(0, opening_hours="24 hours")])
+    first = run_import(tmp_path, "other_services", allow_shrink=True)
+    merged = registry()
+    assert merged[entered.facility_code]["opening_hours"] == "24 hours"
+    undo_import(first["run"], user=admin)
+    assert registry() == before
+    run_import(tmp_path, "other_services", allow_shrink=True)
+    assert registry() == merged
+    record = SourceRecord.objects.get(source="other_services")
+    split(entered.facility_code, [record.pk], user=admin)
+    assert registry()[entered.facility_code] == before[entered.facility_code]
