@@ -17,7 +17,7 @@ from etl.stages.evidence import FEATURES
 from etl.stages.merge import CHOOSABLE, PLACE, POSITION, value_of, what_sources_say
 from facilities.models import Facility
 from geography.distance import distance_km
-from geography.models import County
+from geography.models import Constituency, County, Ward
 
 Decision = DuplicatePair.Decision
 STATES = {
@@ -206,7 +206,7 @@ def compare(pair: DuplicatePair) -> Comparison:
         Line(name, label, mine, theirs, _pinned(name, one, other), name in CHOOSABLE)
         for (name, label, mine), (_, _, theirs) in zip(*sides, strict=True)
     )
-    return Comparison(pair, one, other, lines, tuple(_bars(pair)), _distance(one, other))
+    return Comparison(pair, one, other, lines, tuple(_bars(pair)), None if is_one_facility else _distance(one, other))
 
 
 def sides_of(comparison: Comparison) -> list[dict[str, Any]]:
@@ -255,9 +255,21 @@ def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
         return f"{value.type} {mask(value.value)}"
     if name == "address":
         return mask(str(value))
+    if name == PLACE:
+        return _place_name(*value)
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value if part)
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _place_name(county_code: str, constituency_code: str, ward_code: str) -> str:
+    """Return the names of a place's codes, the lowest level first."""
+    levels = (
+        Ward.objects.filter(ward_code=ward_code).values_list("ward_name", flat=True),
+        Constituency.objects.filter(constituency_code=constituency_code).values_list("constituency_name", flat=True),
+        County.objects.filter(county_code=county_code).values_list("county_name", flat=True),
+    )
+    return ", ".join(name for level in levels for name in level)
 
 
 def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
