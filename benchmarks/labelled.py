@@ -24,7 +24,9 @@ from etl.stages.records import MatchRecord, Pair, Verdict
 from geography.gazetteer import Gazetteer, Level, Place
 
 ROOT = Path(__file__).resolve().parent.parent
-LABELLED, HELD_OUT = (ROOT / "tests" / "data" / f"{name}_pairs.jsonl" for name in ("labelled", "held_out"))
+LABELLED, HELD_OUT, THIRD = (
+    ROOT / "tests" / "data" / f"{name}_pairs.jsonl" for name in ("labelled", "held_out", "third")
+)
 Z_95 = 1.959964
 PRECISION_GOAL = 99.5  # percent
 
@@ -164,12 +166,12 @@ def report_thresholds(pairs: Sequence[Labelled]) -> list[str]:
 
 
 def main() -> None:
-    """Print the report on both sets, and on all pairs together."""
+    """Print the report on each set, and on all pairs together."""
     parser = argparse.ArgumentParser(description="precision and recall of matching on the labelled pairs")
     parser.add_argument("--thresholds", action="store_true", help="what other thresholds would do")
     parser.add_argument("--wrong", action="store_true", help="list what went wrong")
     options = parser.parse_args()
-    sets = {path.stem: read_labelled(path) for path in (LABELLED, HELD_OUT)}
+    sets = {path.stem: read_labelled(path) for path in (LABELLED, HELD_OUT, THIRD)}
     for title, pairs in {**sets, "together": list(chain.from_iterable(sets.values()))}.items():
         print(f"{title}:")
         print("\n".join(f"  {line}" for line in report(pairs)))

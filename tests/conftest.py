@@ -29,6 +29,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
     The code under test works as the application role.
     """
+    assert connection.settings_dict["NAME"].startswith("test_"), (
+        "no test asked for a database: the tests would work on the real one"
+    )
     with django_db_blocker.unblock(), as_application():
         call_command("load_geography", stdout=io.StringIO())
     with as_application():

@@ -16,7 +16,7 @@ from etl.stages.records import MatchRecord, Pair, Verdict
 from geography.distance import distance_km
 
 MERGE_AT = 0.7
-REVIEW_AT = 0.46
+REVIEW_AT = 0.41
 
 SAME_WORD = 85  # rapidfuzz ratio, 0..100, at which two words may be one misspelt
 LIKE_WORD = 75  # the same of two that a person must look at: "Kigumo", "Kiguno"

@@ -22,6 +22,7 @@ _SHORT_FORMS = {
     "cr": "county referral", "ref": "referral", "dh": "district hospital", "pgh": "provincial general hospital",
     "rhc": "rural health centre", "rhtc": "rural health training centre", "ap": "administration police",
     "admin": "administration", "dci": "directorate criminal investigations", "mt": "mount", "lab": "laboratory",
+    "prc": "post rape care", "comm": "community",
     "knh": "kenyatta national hospital", "mtrh": "moi teaching referral hospital",
     "jootrh": "jaramogi oginga odinga teaching referral hospital", "cgtrh": "coast general teaching referral hospital",
     "kutrrh": "kenyatta university teaching referral research hospital", "rvpgh": "rift valley provincial general hospital",
@@ -40,7 +41,7 @@ _GENERIC = frozenset(
 )
 # A slip of one letter in one of these is the same word: "Helath Centre".
 _LONG_GENERIC = ("hospital", "dispensary", "health", "centre", "clinic", "medical", "nursing", "maternity", "police", "station",
-                 "county", "referral", "district", "teaching")  # fmt: skip
+                 "county", "referral", "district", "teaching", "mission")  # fmt: skip
 _SMALL_WORDS = frozenset({"and", "of", "the", "for", "at", "in"})
 SHORTEST_ACRONYM, SHORTEST_SLIP = 3, 5  # letters
 _WORD = re.compile(r"[^\W_]+")
@@ -54,6 +55,7 @@ _PATTERNS = (
     (re.compile(r"\bn\s*/\s*home\b"), "nursing home"),
     (re.compile(r"\bc\s*/\s*r\s*/\s*h\b"), "county referral hospital"),
     (re.compile(r"\bt\s*&\s*r\b"), "teaching referral"),
+    (re.compile(r"\bs\s*/\s*c(?:ounty)?\b"), "sub county"),
     (re.compile(r"\bp\s*/\s*s\b"), "police station"),
     (re.compile(r"\bp\s*/\s*p\b"), "police post"),
     (re.compile(r"\bp\s*/\s*"), "police "),  # P/STN

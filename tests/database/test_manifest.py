@@ -10,6 +10,8 @@ from etl.models import DuplicatePair, SourceRecord, SourceRecordVersion
 from facilities.models import Facility, FacilityCoordinate
 from tests.world import MANIFEST, RAW, facility_at, record_at, rules_at, run_import
 
+pytestmark = pytest.mark.django_db  # else no test database is made where these tests run alone
+
 OUTCOMES = ("created", "updated", "unchanged", "merged", "rejected")
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from benchmarks.labelled import HELD_OUT, LABELLED, PRECISION_GOAL, read_labelled
+from benchmarks.labelled import HELD_OUT, LABELLED, PRECISION_GOAL, THIRD, read_labelled
 from etl.stages import evidence
 from etl.stages.evidence import FEATURES, MERGE_AT, REVIEW_AT, InBulk, judge
 from etl.stages.names import read_name
@@ -36,7 +36,7 @@ def test_the_weights_and_names_of_the_features_are_these():
         "name": 0.45, "type": 0.1, "place": 0.2, "distance": 0.2, "phone": 0.3, "email": 0.25, "registration": 0.2,
         "listing": 0.15, "identifier": 1.0,
     }  # fmt: skip
-    assert (MERGE_AT, REVIEW_AT) == (0.7, 0.46)
+    assert (MERGE_AT, REVIEW_AT) == (0.7, 0.41)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_what_is_left_out_in_bulk_is_distinct_one_by_one(seed):
     assert len(kept) < len(pairs)
 
 
-@pytest.mark.parametrize(("path", "recall_percent"), [(LABELLED, 90), (HELD_OUT, 77)])
+@pytest.mark.parametrize(("path", "recall_percent"), [(LABELLED, 90), (HELD_OUT, 77), (THIRD, 62)])
 def test_what_merges_by_itself_of_the_labelled_pairs_is_right(path, recall_percent):
     pairs = read_labelled(path)
     assert len(pairs) >= 300
