@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from core.database_errors import kind_of
@@ -26,3 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     else:
         return 0
     return 1
+
+
+def take_options_anywhere(parser: CommandParser) -> None:
+    """Let options stand between the names of a command, too: `duplicates show --json 17`."""
+    parser.parse_args = parser.parse_intermixed_args

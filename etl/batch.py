@@ -105,7 +105,8 @@ def _without(group: Group, left_out: AbstractSet[Member]) -> Group:
         if member not in left_out:
             members.append(member)
         elif (row := before.get(member.row.pk)) and row.good_version:
-            members.append(Member(row, opened(row, row.good_version), is_pending=False))
+            said = opened(row, row.good_version)
+            members.append(replace(member, row=row, record=said, is_pending=False, said_in=row.good_version.run_id))
     return replace(group, members=tuple(members))
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F
 
-from core.models import User
-from etl.models import SourceRecord
+from core.crypto import Unreadable
+from core.models import AuditEntry, User
+from etl.errors import DecisionError
+from etl.models import SourceRecord, SourceRecordVersion
 from etl.restore import lay_out, restore_rows
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService, Pin, RetiredCode
 from facilities.pin_targets import POSITION, contact_target, service_target
@@ -19,16 +21,20 @@ _PLACE_COLUMNS = ("county", "constituency", "ward")
 def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: AbstractSet[str] = frozenset()) -> None:
     """Retire a facility: its records and codes go to the other one, with what is pinned on it and there is not.
 
-    `waived` names pins that do not come along, since a person chose the other side's word. The stricter protection class wins.
-    The golden record is not folded here.
+    `waived` names pins that do not come along, since a person chose the other side's word. The stricter protection class wins,
+    and what is in service on either side is. The golden record is not folded here.
     """
-    own = _own_class(into)
+    own = own_class(into), _own_service(into)
     retired = RetiredCode(
-        retired_code=gone.facility_code, facility=into, facility_was=gone.pk, session_id=session,
-        was_confidential=_own_class(gone), retired_by=user,
+        retired_code=gone.facility_code, facility=into, facility_was=gone.pk, session_id=session, retired_by=user,
+        was_confidential=own_class(gone), was_active=_own_service(gone),
+        into_was_confidential=own[0], into_was_active=own[1],
     )  # fmt: skip
+    for part in gone.retired_codes.all():
+        part.was_confidential |= raised_by_person(gone, since=part.retired_at)
+        part.facility, part.into_was_confidential, part.into_was_active = into, *own
+        part.save()
     retired.save()
-    RetiredCode.objects.filter(facility=gone).update(facility=into)
     SourceRecord.objects.filter(facility=gone, home__isnull=True).update(home=retired)
     SourceRecord.objects.filter(facility=gone).update(facility=into)
     bequest = _Bequest(gone, into, waived)
@@ -36,13 +42,18 @@ def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: 
     gone.delete()
     bequest.hand_over()
     Pin.objects.bulk_create(pins)
-    _set_class(into, own=own)
+    _settle(into, is_confidential=own[0], is_active=own[1])
 
 
 def release(retired: RetiredCode) -> Facility:
-    """Bring a retired facility back as it was, with its records; the other one keeps its own. Neither is folded here."""
+    """Bring a retired facility back as it was, with its records; the other one keeps its own. Neither is folded here.
+
+    Raises DecisionError where no record of it is left.
+    """
+    if not SourceRecord.objects.filter(home=retired).exists():
+        raise DecisionError(f"no source record of {retired} is left to bring back")
     survivor = Facility.objects.select_for_update().get(pk=retired.facility_id)
-    own = _own_class(survivor)
+    own = own_class(survivor), _own_service(survivor)
     assert retired.facility_was is not None
     with connection.cursor() as cursor:
         lay_out(cursor, retired.session_id, [retired.facility_was])
@@ -55,12 +66,53 @@ def release(retired: RetiredCode) -> Facility:
         _free_number(cursor, survivor)
         restore_rows(cursor)
     back = Facility.objects.get(pk=retired.facility_was)
-    back.is_confidential = retired.was_confidential
-    back.save(update_fields=["is_confidential"])
+    back.is_confidential = retired.was_confidential or raised_by_person(survivor, since=retired.retired_at)
+    back.is_active = retired.was_active
+    back.save(update_fields=["is_confidential", "is_active"])
+    back.seal_position()
     SourceRecord.objects.filter(home=retired).update(facility=back, home=None)
     retired.delete()  # and the pins that came with it
-    _set_class(survivor, own=own)
+    _settle(survivor, is_confidential=own[0], is_active=own[1])
     return back
+
+
+def own_class(facility: Facility) -> bool:
+    """Return whether a facility is confidential by its own word: before its merges, by a person, or by its sources ever."""
+    parts = list(facility.retired_codes.all())
+    if not facility.is_confidential or not parts:
+        return facility.is_confidential
+    if any(part.into_was_confidential for part in parts) or raised_by_person(facility):
+        return True
+    versions = SourceRecordVersion.objects.filter(
+        source_record__facility=facility, source_record__home__isnull=True, loaded_in__isnull=False
+    )
+    said = (version.standardised for version in versions.only("standardised"))
+    return any(isinstance(words, Unreadable) or words["is_confidential"] for words in said)
+
+
+def raised_by_person(facility: Facility, *, since: datetime | None = None) -> bool:
+    """Return whether somebody, and no run, made a facility confidential, ever or since a time: the audit trail knows."""
+    raised = AuditEntry.objects.filter(
+        table_name="facilities", record_id=facility.pk, operation="UPDATE",
+        old_values__is_confidential=False, new_values__is_confidential=True,
+    ).exclude(session_id__startswith="run:")  # fmt: skip
+    return (raised.filter(changed_at__gt=since) if since else raised).exists()
+
+
+def _own_service(facility: Facility) -> bool:
+    """Return whether a facility is in service by itself, and not only because of one that was merged into it."""
+    return facility.is_active and all(part.into_was_active for part in facility.retired_codes.all())
+
+
+def _settle(facility: Facility, *, is_confidential: bool, is_active: bool) -> None:
+    """Give a facility the stricter class of itself and all that it absorbed, and keep it in service where one of them is."""
+    facility.refresh_from_db()
+    parts = list(facility.retired_codes.all())
+    was_in_service = facility.is_active or not parts
+    facility.is_confidential = is_confidential or any(part.was_confidential for part in parts)
+    facility.is_active = is_active or (was_in_service and any(part.was_active for part in parts))
+    facility.save(update_fields=["is_confidential", "is_active"])
+    facility.seal_position()
 
 
 def _free_number(cursor: Any, survivor: Facility) -> None:
@@ -74,22 +126,6 @@ def _free_number(cursor: Any, survivor: Facility) -> None:
         cursor.execute("UPDATE undo_rows SET image = image - 'registration_number' WHERE table_name = 'facilities'")
 
 
-def _own_class(facility: Facility) -> bool:
-    """Return whether a facility is confidential by its own word, and not only because of one that was merged into it."""
-    return facility.is_confidential and not facility.retired_codes.filter(raised=True).exists()
-
-
-def _set_class(facility: Facility, *, own: bool) -> None:
-    """Make a facility as confidential as itself and all that it absorbed; nothing else lowers it but two people."""
-    parts = RetiredCode.objects.filter(facility=facility)
-    parts.update(raised=F("was_confidential") if not own else False)
-    is_confidential = own or parts.filter(was_confidential=True).exists()
-    if facility.is_confidential != is_confidential:
-        facility.is_confidential = is_confidential
-        facility.save(update_fields=["is_confidential"])
-    facility.seal_position()
-
-
 class _Bequest:
     """What a person pinned on a facility that goes, and nobody pinned on the one that stays."""
 
@@ -98,7 +134,8 @@ class _Bequest:
         theirs = {pin.target for pin in into.pins.all()}
         if theirs & set(_PLACE_COLUMNS):
             theirs |= set(_PLACE_COLUMNS)  # a place is pinned whole
-        self._pins = [pin for pin in gone.pins.all() if pin.target not in theirs | waived]
+        left = theirs | waived | {"is_active"}  # what is in service on either side is
+        self._pins = [pin for pin in gone.pins.all() if pin.target not in left]
         self._targets = {pin.target for pin in self._pins}
         self._contacts = [
             contact
@@ -131,6 +168,7 @@ class _Bequest:
             setattr(self._into, name, getattr(self._gone, name))
         if columns:
             self._into.save(update_fields=sorted(columns))
+        self._take_away()
         for contact in self._contacts:
             known = self._into.contacts.filter(contact_type=contact.contact_type, value_index=contact.value_index)
             if not known.exists():
@@ -148,6 +186,18 @@ class _Bequest:
             if self._position:
                 self._position.pk, self._position.facility = None, self._into
                 self._position.save(force_insert=True)
+
+    def _take_away(self) -> None:
+        """Take away what a person took away from the facility that goes."""
+        kept = {contact_target(row.contact_type.code, row.value_index) for row in self._contacts}
+        kept |= {service_target(row.service_category.code) for row in self._services}
+        for contact in self._into.contacts.select_related("contact_type"):
+            target = contact_target(contact.contact_type.code, contact.value_index)
+            if target in self._targets - kept:
+                contact.delete()
+        for service in self._into.services.select_related("service_category"):
+            if service_target(service.service_category.code) in self._targets - kept:
+                service.delete()
 
     def _columns(self) -> Iterable[str]:
         names = {field.name for field in Facility._meta.concrete_fields}  # noqa: SLF001 - documented API

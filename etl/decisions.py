@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from core.audit import acting
 from core.models import User
 from etl.batch import new_writer, write_groups
-from etl.combining import absorb, release
-from etl.entered import note_entered
+from etl.combining import absorb, own_class, raised_by_person, release
+from etl.entered import note_entered, only_entered, pin_entered
 from etl.errors import DecisionError
 from etl.explain import find_facility
 from etl.groups import Group, Member, whole_groups
@@ -21,7 +22,8 @@ from etl.models import DuplicatePair, FieldChoice, ImportRun, SourceRecord
 from etl.pairs import Decision, read_separations
 from etl.resilience import with_retries
 from etl.runs import close_run, open_run, rehearse, running
-from etl.stages.merge import CHOOSABLE, fold, value_of
+from etl.sources import ENTERED
+from etl.stages.merge import CHOOSABLE, PLACE, fold, value_of
 from facilities.models import Facility, RetiredCode
 
 MOST_PAIRED = (
@@ -60,6 +62,8 @@ def merge(order: MergeOrder, *, user: User, dry_run: bool = False) -> Decided:
     Without `keep` the one in service whose source is believed first stays, in whatever order they are named. Raises
     DecisionError, UnknownFacilityError and LockHeldError.
     """
+    for code in (*order.codes, *filter(None, (order.keep, *order.choices.values()))):
+        find_facility(code)  # a mistyped code opens no run
     return _decide("merge", partial(_merge, order), user=user, dry_run=dry_run)
 
 
@@ -68,6 +72,8 @@ def separate(codes: Sequence[str], *, user: User, dry_run: bool = False) -> Deci
 
     Raises DecisionError, UnknownFacilityError and LockHeldError.
     """
+    for code in codes:
+        find_facility(code)
     return _decide("separate", partial(_separate, codes), user=user, dry_run=dry_run)
 
 
@@ -77,6 +83,7 @@ def split(code: str, records: Sequence[int] = (), *, user: User, dry_run: bool =
     With `records` (numbers of source records) these become a facility of their own. What is split is told apart for good.
     Raises DecisionError, UnknownFacilityError and LockHeldError.
     """
+    find_facility(code)
     return _decide("split", partial(_split, code, records), user=user, dry_run=dry_run)
 
 
@@ -91,8 +98,9 @@ def _decide(action: str, work: Callable[[ImportRun], Decided], *, user: User, dr
     def decide() -> Decided:
         run = open_run(ImportRun.Kind.REVIEW, user=user, options={"action": action})
         with running(run):
-            with fenced(run):
+            with acting(user.pk, f"entered:{run.pk}"):  # not in the session that a split goes back behind
                 note_entered(run)
+            with fenced(run):
                 decided = work(run)
             summary = {"decision": decided.as_json()}
             with_retries(partial(close_run, run, status=ImportRun.Status.SUCCEEDED, summary=summary))
@@ -110,6 +118,7 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     groups = _groups_of(order.codes)
     if len(groups) < 2:
         raise DecisionError("these codes name one facility: name two or more that are to become one")
+    pin_entered(only_entered([facility.pk for facility in groups]))  # what a person took a pin off comes back, too
     survivor = _survivor(groups, order.keep)
     others = [facility for facility in groups if facility != survivor]
     waived = _note_choices(order.choices, groups, survivor, run.started_by)
@@ -156,34 +165,44 @@ def _note_choices(
         facility = find_facility(code)
         if facility not in groups:
             raise DecisionError(f"{facility.facility_code} is none of the facilities to merge")
-        column = column_of(name)
-        is_pinned = survivor.pins.filter(target=column).exists()
-        if facility != survivor and is_pinned:
+        columns = columns_of(name)
+        if facility != survivor and survivor.pins.filter(target__in=columns).exists():
             message = (
                 f"{name} is pinned on {survivor.facility_code}: take the pin off there, or keep the other facility"
             )
             raise DecisionError(message)
         member = _who_says(groups[facility], name)
-        if member:
+        is_pinned = facility.pins.filter(target__in=columns).exists()
+        if member is None and not is_pinned:
+            raise DecisionError(
+                f"{facility.facility_code} says nothing of {name}: choose the other side's word, or none"
+            )
+        if member and not is_pinned:
             FieldChoice.objects.update_or_create(
                 source_record=member.row,
                 field=name,
                 defaults={"chosen_by": user, "chosen_at": timezone.now()},
             )
-        if not facility.pins.filter(target=column).exists():
-            waived |= {"county", "constituency", "ward"} if name == "place" else {column}
+        if not is_pinned:
+            waived |= columns
     return frozenset(waived)
 
 
 def _who_says(group: Group, name: str) -> Member | None:
     """Return the source record whose word the facility has for a field."""
     golden = value_of(fold(group.contributors), name)
-    return next((m for m in group.members if value_of(m.record, name) == golden), None) if golden else None
+    return (
+        next((m for m in group.members if value_of(m.record, name) == golden), None)
+        if golden not in (None, "")
+        else None
+    )
 
 
-def column_of(name: str) -> str:
-    """Return the column, or the pin's target, of a field that sources are chosen for."""
-    return {"name": "facility_name", "status": "operational_status", "place": "county"}.get(name, name)
+def columns_of(name: str) -> set[str]:
+    """Return the columns, or the pin's target, of a field that sources are chosen for."""
+    if name == PLACE:
+        return {"county", "constituency", "ward"}
+    return {{"name": "facility_name", "status": "operational_status"}.get(name, name)}
 
 
 def _fold(facilities: Iterable[int], run: ImportRun) -> None:
@@ -233,6 +252,9 @@ def _write_decided(rows: Sequence[DuplicatePair]) -> None:
         update_fields=["decision", "decided_by", "decided_at"],
         batch_size=1000,
     )
+    if rows:
+        unscored = DuplicatePair.objects.filter(features={}, first__in=[row.first_id for row in rows])
+        unscored.filter(decision=rows[0].decision).update(reason=rows[0].reason)
 
 
 # pairs after a merge
@@ -244,15 +266,17 @@ def _settle_pairs_of_merge(groups: Mapping[Facility, Group], run: ImportRun) -> 
     facilities = list(groups)
     for place, one in enumerate(facilities):
         for other in facilities[place + 1 :]:
-            between = pairs_between(one.pk, other.pk)
-            if not between.update(**now):
+            between = _pairs_between(one.pk, other.pk)
+            told_apart = Q(decision=Decision.SEPARATE, decided_by__isnull=False)
+            merged_in = Q(first__home__isnull=False) | Q(second__home__isnull=False)
+            if not between.exclude(told_apart & merged_in).update(**now):
                 row = _decided_pair(
                     groups[one].members[0], groups[other].members[0], Decision.MERGED, "a person merged them", run
                 )
                 _write_decided([row])
 
 
-def pairs_between(one: int, other: int) -> Any:
+def _pairs_between(one: int, other: int) -> QuerySet[DuplicatePair]:
     """Return the pairs of a record of one facility with one of the other."""
     return DuplicatePair.objects.filter(
         Q(first__facility=one, second__facility=other) | Q(first__facility=other, second__facility=one)
@@ -291,13 +315,22 @@ def _split(code: str, records: Sequence[int], run: ImportRun) -> Decided:
     moved = 0
     released = []
     for part in chosen:
-        members = [m for m in whole_groups([facility.pk])[facility.pk].members if m.row.home_id == part.pk]
-        rest = [m for m in whole_groups([facility.pk])[facility.pk].members if m.row.home_id != part.pk]
-        moved += len(members)
+        members = whole_groups([facility.pk])[facility.pk].members
+        leaving = [member for member in members if member.row.home_id == part.pk]
+        moved += len(leaving)
         released.append(release(part).pk)
-        _part_records(members, rest, run)
-    _fold([facility.pk, *released], run)
+        _part_records(leaving, [member for member in members if member not in leaving], run)
+    as_entered = set(only_entered(released).values_list("pk", flat=True))  # these are whole already
+    _fold({facility.pk, *released} - as_entered, run)
+    _take_withdrawn_out_of_service([facility.pk, *released])
     return Decided(run.pk, "split", (facility.facility_code, *codes), restored=codes, records_moved=moved)
+
+
+def _take_withdrawn_out_of_service(facilities: Sequence[int]) -> None:
+    """Take out of service what has only records that were withdrawn while it was part of another facility."""
+    standing = SourceRecord.objects.filter(facility=OuterRef("pk"), withdrawn_in__isnull=True)
+    gone = Facility.objects.filter(~Exists(standing), pk__in=facilities, is_active=True)
+    gone.exclude(pins__target="is_active").update(is_active=False)
 
 
 def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -> Decided:
@@ -306,33 +339,35 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
     rest = [member for member in group.members if member not in chosen]
     if unknown := set(records) - {member.row.pk for member in chosen}:
         raise DecisionError(f"record {min(unknown)} does not stand for {facility.facility_code}: see `duplicates show`")
+    if any(member.row.source == ENTERED for member in chosen):
+        raise DecisionError(
+            "what a person entered is the facility itself: name the records of sources to take out of it"
+        )
+    if any(member.row.home_id for member in chosen):
+        came_with = next(member.row.home for member in chosen if member.row.home)
+        raise DecisionError(f"these came with {came_with}: take that out first (`duplicates split {came_with}`)")
     if not any(member.row.home_id is None for member in rest):
         raise DecisionError(
             f"nothing of {facility.facility_code} itself would be left: name the code to take out instead"
         )
-    whole_part = _whole_part(chosen, group)
-    if whole_part:
-        return _split(whole_part.retired_code, (), run)
     SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(home=None)
     ids = write_groups([Group(tuple(rest), facility.pk), Group(tuple(chosen), None)], new_writer(run), run)
     new = Facility.objects.get(pk=ids[1])
     SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(facility=new)
-    if facility.is_confidential and not any(m.record.is_confidential for m in group.members):
-        new.is_confidential = True  # a person raised the whole: what leaves it stays hidden, too
+    if _is_hidden_as_a_whole(facility, rest):
+        new.is_confidential = True  # what leaves it stays hidden, too
         new.save(update_fields=["is_confidential"])
         new.seal_position()
     _part_records(chosen, rest, run)
+    _take_withdrawn_out_of_service(ids)
     codes = facility.facility_code, new.facility_code
     return Decided(run.pk, "split", codes, restored=(new.facility_code,), records_moved=len(chosen))
 
 
-def _whole_part(chosen: Sequence[Member], group: Group) -> RetiredCode | None:
-    """Return the merged facility whose records the chosen ones are, all of them and no others."""
-    homes = {member.row.home_id for member in chosen}
-    if len(homes) != 1 or None in homes:
-        return None
-    all_of_it = [member for member in group.members if member.row.home_id in homes]
-    return RetiredCode.objects.get(pk=chosen[0].row.home_id or 0) if len(all_of_it) == len(chosen) else None
+def _is_hidden_as_a_whole(facility: Facility, members: Sequence[Member]) -> bool:
+    """Return whether a facility is confidential for more than what one of these records, or one merged into it, says."""
+    explained = any(m.record.is_confidential for m in members) or not own_class(facility)
+    return facility.is_confidential and (raised_by_person(facility) or not explained)
 
 
 def _part_records(ones: Sequence[Member], others: Sequence[Member], run: ImportRun) -> None:
@@ -342,6 +377,7 @@ def _part_records(ones: Sequence[Member], others: Sequence[Member], run: ImportR
     mine, rest = [m.row.pk for m in ones], [m.row.pk for m in others if m.row.home_id is not None]
     crossing = Q(first__in=mine, second__in=rest) | Q(first__in=rest, second__in=mine)
     merged = DuplicatePair.objects.filter(crossing, decision=Decision.MERGED)
+    merged.filter(features={}).delete()  # a person's word alone, with no evidence to ask about
     merged.update(decision=Decision.TO_REVIEW, decided_by=None, decided_at=None)
     closed = DuplicatePair.objects.filter(Q(first__in=mine) | Q(second__in=mine), decision=Decision.SEPARATE)
     closed.filter(decided_by__isnull=True).update(decision=Decision.TO_REVIEW)

@@ -3,16 +3,17 @@
 Such a record holds nothing itself. It says what is pinned on its facility; whoever entered a facility pinned all of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core.crypto import Unreadable
 from etl.facility_rows import existing_state, planned_targets
 from etl.ledger import private_contact_indexes
 from etl.models import ImportRun, SourceRecord
 from etl.sources import ENTERED
+from etl.stages.merge import PLACE
 from etl.stages.plan import FIELDS
 from etl.stages.records import Contact, FacilityRecord, Position
 from facilities.models import Facility
@@ -23,16 +24,11 @@ from facilities.pins import pin
 def note_entered(run: ImportRun) -> None:
     """Give every facility that no source record stands for one of its own, and refresh by what matching finds them.
 
-    All that such a facility says is pinned, again where an undo took the pins with the run that set them.
+    All that such a facility says is pinned.
     """
-    sourced = Exists(SourceRecord.objects.filter(facility=OuterRef("pk")).exclude(source=ENTERED))
-    noted = Exists(SourceRecord.objects.filter(facility=OuterRef("pk"), source=ENTERED))
-    entered = Facility.objects.filter(~sourced, Q(pins__isnull=True) | ~noted).distinct()
-    facilities = list(entered.with_details().select_related("created_by"))
-    for facility in facilities:
-        pin(facility, _everything(facility), user=facility.created_by)
-    known = set(SourceRecord.objects.filter(source=ENTERED).values_list("facility", flat=True))
-    new = [facility for facility in facilities if facility.pk not in known]
+    standing = Exists(SourceRecord.objects.filter(facility=OuterRef("pk")))
+    new = list(Facility.objects.filter(~standing).with_details().select_related("created_by"))
+    pin_entered(new)
     SourceRecord.objects.bulk_create(
         [
             SourceRecord(
@@ -45,7 +41,7 @@ def note_entered(run: ImportRun) -> None:
     )  # fmt: skip
     rows = {row.pk: row for row in SourceRecord.objects.filter(source=ENTERED)}
     changed = []
-    for pk, record in say_entered(list(rows.values())).items():
+    for pk, (record, _) in say_entered(list(rows.values())).items():
         row = rows[pk]
         found_by = record.county_code, private_contact_indexes(record)
         if (row.county_code, row.contact_indexes) != found_by:
@@ -54,8 +50,23 @@ def note_entered(run: ImportRun) -> None:
     SourceRecord.objects.bulk_update(changed, ["county_code", "contact_indexes"], batch_size=500)
 
 
-def say_entered(rows: Sequence[SourceRecord]) -> dict[int, FacilityRecord]:
-    """Return what each record of an entered facility says: what is pinned there, or came along when it was merged."""
+def pin_entered(facilities: Iterable[Facility]) -> None:
+    """Pin all that facilities say, which only persons entered."""
+    for facility in facilities:
+        pin(facility, _everything(facility), user=facility.created_by)
+
+
+def only_entered(facilities: Collection[int]) -> QuerySet[Facility]:
+    """Return those of the facilities that no record of a source stands for."""
+    sourced = Exists(SourceRecord.objects.filter(facility=OuterRef("pk")).exclude(source=ENTERED))
+    return Facility.objects.filter(~sourced, pk__in=facilities).with_details().select_related("created_by")
+
+
+def say_entered(rows: Sequence[SourceRecord]) -> dict[int, tuple[FacilityRecord, frozenset[str]]]:
+    """Return what each record of an entered facility says: what is pinned there, or came along when it was merged.
+
+    Beside it stand the fields ("name", "place") that nobody pinned: a facility cannot be without them.
+    """
     facilities = Facility.objects.with_details().prefetch_related("pins").in_bulk([row.facility_id for row in rows])
     return {row.pk: _say(row, facilities[row.facility_id]) for row in rows if row.facility_id}
 
@@ -72,7 +83,7 @@ def _everything(facility: Facility) -> set[str]:
     return targets | ({POSITION} if hasattr(facility, "coordinate") else set())
 
 
-def _say(row: SourceRecord, facility: Facility) -> FacilityRecord:
+def _say(row: SourceRecord, facility: Facility) -> tuple[FacilityRecord, frozenset[str]]:
     """Return what a person entered; whether the place is confidential is the facility's own word, which no record lowers."""
     pinned = planned_targets(pin for pin in facility.pins.all() if pin.came_with_id == row.home_id)
     state = existing_state(facility)
@@ -80,7 +91,7 @@ def _say(row: SourceRecord, facility: Facility) -> FacilityRecord:
     fields: dict[str, Any] = {name: state.fields[name] for name in FIELDS if name in said}
     position = state.position if POSITION in pinned else None
     readable = [c for c in facility.contacts.all() if not isinstance(c.contact_value, Unreadable)]
-    return FacilityRecord(
+    record = FacilityRecord(
         source=row.source,
         key=row.key,
         facility_code=row.key.removeprefix("id:"),
@@ -97,3 +108,5 @@ def _say(row: SourceRecord, facility: Facility) -> FacilityRecord:
             if service_target(code) in pinned
         ),
     )
+    unpinned = {"name": "name", "county_code": PLACE}
+    return record, frozenset(field for column, field in unpinned.items() if column not in pinned)

@@ -16,7 +16,7 @@ from etl.lock import fenced
 from etl.models import FieldChoice, ImportRun, SourceRecord, SourceRecordVersion
 from etl.pairs import Separations, read_separations, save_pairs
 from etl.resilience import with_retries
-from etl.sources import ENTERED, precedence_by_field, precedence_of
+from etl.sources import AFTER_ALL, ENTERED, precedence_by_field, precedence_of
 from etl.stages.canonical import from_canonical
 from etl.stages.dedupe import match_county
 from etl.stages.merge import Contributor
@@ -33,20 +33,24 @@ BLUR_KM = {Accuracy.EXACT: 0.0, Accuracy.APPROXIMATE: 1.0}  # the middle of a to
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A source record that stands for a facility, with what it says now, since which run, and what a person chose of it."""
+    """A source record that stands for a facility, with what it says now, since which run, and what a person chose of it.
+
+    `last_resort` names the fields that it says only because a facility cannot be without them.
+    """
 
     row: SourceRecord
     record: FacilityRecord
     is_pending: bool
     said_in: int = 0
-    chosen: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, int] = field(default_factory=dict, hash=False)
+    last_resort: frozenset[str] = frozenset()
 
     @property
     def contributor(self) -> Contributor:
         return Contributor(
             self.record,
             precedence_of(self.row.source),
-            precedence_by_field(self.row.source),
+            precedence_by_field(self.row.source) | dict.fromkeys(self.last_resort, AFTER_ALL),
             is_missing=self.row.missing_since_id is not None,
             run=self.said_in,
             chosen=self.chosen,
@@ -136,20 +140,22 @@ def read_members(rows: QuerySet[SourceRecord], *, settled: AbstractSet[int] = fr
     version_of = {row.pk: row.latest_version_id if row.pk in pending else row.good_version_id for row in records}
     versions = SourceRecordVersion.objects.only("standardised", "run").in_bulk([pk for pk in version_of.values() if pk])
     entered = say_entered([row for row in records if row.source == ENTERED])
-    chosen = _choices()
+    chosen = _choices(records)
     members = []
     for row in records:
         version = versions.get(version_of[row.pk] or 0)
-        said = opened(row, version) if version else entered[row.pk]
+        said, last_resort = (opened(row, version), frozenset[str]()) if version else entered[row.pk]
         is_pending = row.pk in pending and row.pk not in settled
-        members.append(Member(row, said, is_pending, version.run_id if version else 0, chosen.get(row.pk, {})))
+        said_in = version.run_id if version else 0
+        members.append(Member(row, said, is_pending, said_in, chosen.get(row.pk, {}), last_resort))
     return members
 
 
-def _choices() -> dict[int, dict[str, int]]:
+def _choices(records: Sequence[SourceRecord]) -> dict[int, dict[str, int]]:
     """Return what people chose where sources disagree: by record, the fields in which it is believed first."""
     choices: dict[int, dict[str, int]] = defaultdict(dict)
-    rows = FieldChoice.objects.order_by("chosen_at", "pk").values_list("source_record", "field")
+    of_these = FieldChoice.objects.filter(source_record__in=[row.pk for row in records])
+    rows = of_these.order_by("chosen_at", "pk").values_list("source_record", "field")
     for number, (record, name) in enumerate(rows, start=1):
         choices[record][name] = number
     return choices
@@ -210,6 +216,7 @@ def match_record(member: Member, reference: Reference, shared: frozenset[str]) -
         contacts=contacts,
         emails=contacts.intersection(emails),
         is_missing=row.missing_since_id is not None,
+        is_hidden=record.is_confidential,
     )
 
 

@@ -40,7 +40,7 @@ def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference
 
 def _follows_unfinished(run: ImportRun) -> bool:
     """Return whether the run before this one may have left something to settle."""
-    before = ImportRun.objects.filter(pk__lt=run.pk).first()
+    before = ImportRun.objects.filter(pk__lt=run.pk).exclude(kind=ImportRun.Kind.REVIEW).first()
     return before is not None and before.status in {ImportRun.Status.INTERRUPTED, ImportRun.Status.FAILED}
 
 

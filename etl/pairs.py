@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Q
 
@@ -70,6 +69,7 @@ def save_pairs(
         _pair_row(ids, pair, run)
         for ids, pair in found.items()
         if not _is_settled(known.get(ids))
+        and not (pair.verdict is Verdict.REVIEW and _person_joined(row_of[ids[0]], row_of[ids[1]]))
         and not (pair.verdict is Verdict.REVIEW and separations.parts(row_of[ids[0]], row_of[ids[1]]))
         and not (pair.verdict is Verdict.REVIEW and _facilities(row_of, ids) in asked)
     ]
@@ -98,6 +98,11 @@ def _facilities(row_of: dict[int, SourceRecord], ids: tuple[int, int]) -> tuple[
     return _ids(one, other) if one and other and one != other else None
 
 
+def _person_joined(one: SourceRecord, other: SourceRecord) -> bool:
+    """Return whether a person merged the facilities that these two stood for: what contradicts that is known."""
+    return one.facility_id is not None and one.facility_id == other.facility_id and one.home_id != other.home_id
+
+
 def _is_settled(known: DuplicatePair | None) -> bool:
     return known is not None and known.decided_by_id is not None
 
@@ -112,11 +117,11 @@ def _any_pair(ids: Collection[tuple[int, int]]) -> Q:
     return Q(first__in=firsts, second__in=seconds)
 
 
-def _pair_row(ids: tuple[int, int], pair: Pair, run: ImportRun, **decided: Any) -> DuplicatePair:
+def _pair_row(ids: tuple[int, int], pair: Pair, run: ImportRun) -> DuplicatePair:
     first, second = ids
     decision = Decision.MERGED if pair.verdict is Verdict.MERGE else Decision.TO_REVIEW
     evidence = {"score": pair.score, "features": dict(pair.features), "reason": pair.reason}
-    return DuplicatePair(first_id=first, second_id=second, run=run, **evidence, **{"decision": decision} | decided)
+    return DuplicatePair(first_id=first, second_id=second, run=run, decision=decision, **evidence)
 
 
 def _ids(one: int, other: int) -> tuple[int, int]:

@@ -114,7 +114,8 @@ def _open_or_resume(options: ImportOptions) -> ImportRun:
 
 def _why_not_resumed(run: ImportRun) -> str:
     """Return what a person should know who asked to resume and got a new run."""
-    last = with_retries(ImportRun.objects.filter(pk__lt=run.pk).first)
+    earlier = ImportRun.objects.filter(pk__lt=run.pk).exclude(kind=ImportRun.Kind.REVIEW)
+    last = with_retries(earlier.first)
     if last and last.kind == ImportRun.Kind.IMPORT and last.status == ImportRun.Status.INTERRUPTED:
         did = last.options
         sources = ", ".join(did.get("sources", [])) or "all sources"

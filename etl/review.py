@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from core.crypto import Unreadable
 from core.masking import mask
-from etl.decisions import column_of, survivor_of
+from etl.decisions import columns_of, survivor_of
 from etl.errors import DecisionError
 from etl.groups import whole_groups
 from etl.models import DuplicatePair
@@ -26,7 +26,9 @@ STATES = {
     "separate": [Decision.SEPARATE],
     "all": list(Decision),
 }
+LARGEST_NUMBER = 1 << 63  # of the database
 HIDDEN = "hidden"
+PROTECTED = frozenset({"name", "town", "address", "contacts", "registration_number", "website", POSITION, PLACE})
 NO_FACILITY = "no facility yet"
 
 
@@ -104,7 +106,7 @@ def find_pairs(*, state: str = "open", county: str = "", facility: Facility | No
 
 def find_pair(number: int) -> DuplicatePair:
     """Return the pair of this number; raises DecisionError."""
-    pair = find_pairs(state="all").filter(pk=number).first()
+    pair = find_pairs(state="all").filter(pk=number).first() if number < LARGEST_NUMBER else None
     if pair is None:
         raise DecisionError(f"there is no pair {number}: `duplicates list --state all` shows what there is")
     return pair
@@ -249,7 +251,7 @@ def what_is_disputed(facility: Facility) -> dict[str, list[tuple[str, str, bool]
 
 
 def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
-    if is_hidden and name in {"name", "address", "town", "contacts", POSITION, PLACE, "website"}:
+    if is_hidden and name in PROTECTED:
         return HIDDEN
     if name == "contacts":
         return f"{value.type} {mask(value.value)}"
@@ -289,24 +291,26 @@ def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
         else facility.address
     )
     values = {
-        "name": HIDDEN if is_hidden else facility.facility_name,
+        "name": facility.facility_name,
         "facility_type": str(facility.facility_type or ""),
         "status": str(facility.operational_status or "") if facility.is_active else "out of service",
-        PLACE: str(facility.county) if is_hidden else place,
-        "town": HIDDEN if is_hidden and facility.town else facility.town,
-        "address": HIDDEN if is_hidden and address else str(address),
-        "contacts": HIDDEN if is_hidden and contacts else contacts,
+        PLACE: place,
+        "town": facility.town,
+        "address": str(address),
+        "contacts": contacts,
         "services": services,
         "registration_number": facility.registration_number or "",
         "level": facility.level,
         "ownership": facility.ownership,
         "opening_hours": facility.opening_hours,
-        "website": HIDDEN if is_hidden and facility.website else facility.website,
+        "website": facility.website,
         "has_gender_desk": {True: "yes", False: "no", None: ""}[facility.has_gender_desk],
-        POSITION: HIDDEN if is_hidden and position else str(position or ""),
+        POSITION: str(position or ""),
         "is_confidential": "yes" if is_hidden else "no",
         "sources": ", ".join(facility.source_records.order_by("source").values_list("source", flat=True).distinct()),
     }
+    if is_hidden:
+        values |= {name: HIDDEN for name in PROTECTED if values[name]} | {PLACE: str(facility.county)}
     return [(name, label, values[name]) for name, label in _LABELS.items()]
 
 
@@ -344,7 +348,7 @@ def _contact(contact: Any) -> str:
 
 
 def _pinned(name: str, one: Facility | None, other: Facility | None) -> frozenset[str]:
-    columns = {"county", "constituency", "ward"} if name == PLACE else {column_of(name)}
+    columns = columns_of(name)
     sides = {"one": one, "other": other}
     return frozenset(
         side for side, facility in sides.items() if facility and columns & {pin.target for pin in facility.pins.all()}

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -27,14 +28,30 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     list_filter = ["decision", "first__facility__county"]
     list_filter_sheet = False
     list_select_related = ["first__facility__county", "second__facility__county", "decided_by"]
-    search_fields = [
-        f"{side}__facility__{name}" for side in ("first", "second") for name in ("facility_name", "facility_code")
-    ]
+    search_fields = ["first__facility__facility_code", "second__facility__facility_code"]  # and names, see below
     show_full_result_count = False
     ordering = ["-score", "pair_id"]
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("etl.change_duplicatepair")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[DuplicatePair], search_term: str
+    ) -> tuple[QuerySet[DuplicatePair], bool]:
+        """Return the pairs with this code or name; a confidential place is not found by its name."""
+        by_code, has_doubles = super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return by_code, has_doubles
+        one, other = (
+            Q(
+                **{
+                    f"{side}__facility__facility_name__icontains": search_term,
+                    f"{side}__facility__is_confidential": False,
+                }
+            )
+            for side in ("first", "second")
+        )
+        return by_code | queryset.filter(one | other), has_doubles
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer with the queue; without a filter, with what is open."""
@@ -86,7 +103,9 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         what = request.POST.get("decision", "")
         if what not in {"merge", "separate", "split"}:
             raise DecisionError("choose what to do: merge, not a duplicate, or split")
-        if request.POST.get("seen", _seen(pair)) != _seen(pair):
+        if any("\0" in text for texts in request.POST.lists() for text in (texts[0], *texts[1])):
+            raise DecisionError("the form holds a NUL character")
+        if request.POST.get("seen", "") != _seen(pair):
             raise DecisionError("somebody decided about these since you opened the page: look again")
         if what == "split":
             code, records = review.part_to_split(pair)

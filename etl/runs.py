@@ -28,7 +28,7 @@ def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) ->
 
 def resume_run(*, options: Mapping[str, Any]) -> ImportRun | None:
     """Return the last run, running again, if it is an import that was interrupted while it did just this; else None."""
-    run = ImportRun.objects.first()  # the newest
+    run = ImportRun.objects.exclude(kind=ImportRun.Kind.REVIEW).first()  # the newest; people decide between imports
     # under the lock a running one can only be this very one: the reply to an earlier attempt was lost
     resumable = {ImportRun.Status.INTERRUPTED, ImportRun.Status.RUNNING}
     if run is None or run.kind != ImportRun.Kind.IMPORT or run.status not in resumable or run.options != dict(options):
@@ -95,7 +95,8 @@ def _status_of(error: BaseException) -> ImportRun.Status:
 
 def close_run(run: ImportRun, *, status: str, error: str = "", summary: Mapping[str, Any] | None = None) -> None:
     """Write a run's end into its row; raises SupersededError where another run took over and did."""
-    run.status, run.error, run.summary = status, error, dict(summary or {})
+    # PostgreSQL's text holds no NUL
+    run.status, run.error, run.summary = status, error.replace("\0", "?"), dict(summary or {})
     # the same in each attempt: it tells whether an earlier one wrote
     run.finished_at = run.finished_at or timezone.now()
     values = {name: getattr(run, name) for name in ("status", "error", "finished_at", "summary", "findings")}

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 
 from core.models import FACILITY_ID, AuditEntry, User
+from etl.entered import only_entered, pin_entered
 from etl.errors import UnknownRunError
 from etl.key_check import check_keys
 from etl.ledger import fall_back
@@ -18,6 +19,7 @@ from etl.lock import fenced, import_lock, session_of
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.restore import lay_out, restore_rows
 from etl.runs import close_run, open_run, rehearse, running
+from etl.sources import ENTERED
 from etl.stages.records import Severity
 from facilities.models import Facility
 
@@ -85,6 +87,7 @@ def _undo(run: ImportRun, user: User) -> Undone:
         _drop_other_pairs(cursor, run, kept=set(kept))
         _revert_ledger(run, kept=set(kept))
         restore_rows(cursor)
+        pin_entered(only_entered(free).filter(source_records__source=ENTERED))  # the run may have set these pins
         ImportRun.objects.filter(pk=run.pk).update(undone_by=undo_run)
         codes = dict(Facility.objects.filter(pk__in=kept).values_list("pk", "facility_code"))
         named = {codes[pk]: reason for pk, reason in kept.items()}

@@ -290,8 +290,8 @@ class FacilityCoordinate(models.Model):
 class RetiredCode(models.Model):
     """A facility that a merge took out of use: its code keeps resolving to the facility that stands for it now.
 
-    `facility_was` and `session_id` name its rows and the audit images that a split restores them from. `raised`: only this
-    merge made the survivor confidential.
+    `facility_was` and `session_id` name its rows and the audit images that a split restores them from. The other columns say
+    whose word the survivor's protection and service are: the class and service that each side had by itself.
     """
 
     audit_hides = ()
@@ -304,7 +304,9 @@ class RetiredCode(models.Model):
     facility_was = models.BigIntegerField(null=True)
     session_id = models.CharField(max_length=100, blank=True)
     was_confidential = models.BooleanField(default=False)
-    raised = models.BooleanField(default=False)
+    into_was_confidential = models.BooleanField(default=False)
+    was_active = models.BooleanField(default=True)
+    into_was_active = models.BooleanField(default=True)
     retired_at = models.DateTimeField(auto_now_add=True)
     retired_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", null=True)
 

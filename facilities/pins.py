@@ -22,9 +22,11 @@ def pin_edits(facility: Facility, *, form: Any, formsets: Iterable[Any], user: U
 
 
 def pin(facility: Facility, targets: Iterable[str], *, user: User | None) -> None:
-    """Pin targets on a facility; who pinned one first stays named."""
+    """Pin targets on a facility; who pinned one first stays named, and what came with a merged facility is its own now."""
     rows: Sequence[Pin] = [Pin(facility=facility, target=target, pinned_by=user) for target in sorted(targets)]
     Pin.objects.bulk_create(rows, ignore_conflicts=True)
+    came = Pin.objects.filter(facility=facility, target__in=[row.target for row in rows], came_with__isnull=False)
+    came.update(came_with=None)
 
 
 def _target_of(row: object) -> str:

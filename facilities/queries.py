@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from facilities.models import Facility
 
 
+LONGEST_CODE = 50
+
+
 class FacilityQuerySet(models.QuerySet["Facility"]):
     """Location queries return active facilities; `.all()` returns every one."""
 
@@ -18,6 +21,8 @@ class FacilityQuerySet(models.QuerySet["Facility"]):
     def by_code(self, code: str) -> "Facility | None":
         """Return the facility that has this code, or had it before a merge; None where none ever had it."""
         wanted = code.strip().upper()
+        if "\0" in wanted or len(wanted) > LONGEST_CODE:
+            return None
         return self.filter(Q(facility_code=wanted) | Q(retired_codes__retired_code=wanted)).first()
 
     def in_place(

@@ -25,7 +25,7 @@ SOURCES: dict[str, Source] = {
 }
 
 ENTERED = "entered"  # no file: what a person entered in admin, which is believed before every source
-_AFTER_ALL = 99
+AFTER_ALL = 99
 
 # Who is believed first about single fields, before the sources' own precedence.
 PRECEDENCE_BY_FIELD: dict[str, tuple[str, ...]] = {
@@ -43,9 +43,9 @@ def precedence_of(source: str) -> int:
 def precedence_by_field(source: str) -> dict[str, int]:
     """Return a source's rank for each field of PRECEDENCE_BY_FIELD; what a person entered stays first."""
     return {
-        name: -1 if source == ENTERED else first.index(source) if source in first else _AFTER_ALL
+        name: -1 if source == ENTERED else first.index(source) if source in first else AFTER_ALL
         for name, first in PRECEDENCE_BY_FIELD.items()
     }
 
 
-__all__ = ["ENTERED", "PRECEDENCE_BY_FIELD", "SOURCES", "Source", "precedence_by_field", "precedence_of"]
+__all__ = ["AFTER_ALL", "ENTERED", "PRECEDENCE_BY_FIELD", "SOURCES", "Source", "precedence_by_field", "precedence_of"]

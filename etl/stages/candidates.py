@@ -80,6 +80,30 @@ def find_candidates(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
         yield from _of_county(records, np.array(indexes, dtype=np.intp), names)
 
 
+def find_namesakes(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
+    """Yield, in portions, the pairs of one constituency whose names have the same own words, whatever their score.
+
+    An upgraded dispensary shares little of its full name with the health centre that it became. At least one of a pair is new;
+    a pair may come twice, and pairs with a common contact or code may be among them.
+    """
+    is_new = np.array([record.is_new for record in records], dtype=bool)
+    for kind in ("core_text", "joined"):
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, record in enumerate(records):
+            groups[record.county, record.constituency, getattr(record.name, kind)].append(index)
+        blocks = (block for group in groups.values() for block in _triangle(np.array(group, dtype=np.intp), is_new))
+        for first, second in _in_portions(blocks):
+            yield Candidates(first, second, share_contact=False)
+
+
+def _triangle(members: Indexes, is_new: NDArray[np.bool_]) -> Iterator[Pairs]:
+    for place in range(len(members) - 1):
+        others = members[place + 1 :]
+        kept = others[is_new[others] | is_new[members[place]]]
+        if len(kept):
+            yield np.full(len(kept), members[place]), kept
+
+
 def _of_county(records: Sequence[MatchRecord], indexes: Indexes, names: "_Names") -> Iterator[Candidates]:
     joined = sorted(_share_contact(records, indexes))
     flagged = [pair for pair in joined if similarity(records[pair[0]], records[pair[1]]) >= THRESHOLD - ROUNDING]

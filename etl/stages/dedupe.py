@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
-from etl.stages.candidates import find_candidates
+from etl.stages.candidates import find_candidates, find_namesakes
 from etl.stages.evidence import InBulk, find_veto, judge
 from etl.stages.records import MatchRecord, Pair, Verdict
 
@@ -43,12 +43,15 @@ class _Matching:
     def __init__(self, records: Sequence[MatchRecord], apart: AbstractSet[tuple[int, int]]) -> None:
         self._records = records
         self._apart = apart
+        self._told_apart: dict[int, list[int]] = defaultdict(list)
+        for one, other in apart:
+            self._told_apart[one].append(other)
         self._home = _homes(records)  # by record: the first one that it belongs to from the start
         self._facility = {
             home: r.facility for home, r in zip(self._home, records, strict=True) if r.facility is not None
         }
         self._joins: list[Pair] = []  # pairs that merge: what spans them, and spans the newcomers among them
-        self._questions = _Questions()
+        self._would_join, self._questions = _Questions(), _Questions()
 
     def run(self) -> tuple[list[list[int]], list[Pair]]:
         joined, newcomers = _Sets(self._home), _Sets(self._home)
@@ -56,6 +59,7 @@ class _Matching:
             if pair.verdict is Verdict.REVIEW:
                 self._questions.add(pair)
             elif pair.verdict is Verdict.MERGE:
+                self._would_join.add(pair)
                 is_needed = joined.join(pair.first, pair.second)
                 if self._is_newcomer(pair.first) and self._is_newcomer(pair.second):
                     is_needed |= newcomers.join(pair.first, pair.second)
@@ -86,7 +90,7 @@ class _Matching:
             if pair not in seen:
                 seen.add(pair)
                 yield pair
-        for candidates in find_candidates(records):
+        for candidates in chain(find_candidates(records), find_namesakes(records)):
             is_kept = homes[candidates.first] != homes[candidates.second]
             ones, others = candidates.first[is_kept], candidates.second[is_kept]
             if not candidates.share_contact:
@@ -94,12 +98,13 @@ class _Matching:
                 ones, others = ones[is_kept], others[is_kept]
             for pair in zip(firsts[ones].tolist(), firsts[others].tolist(), strict=True):
                 if pair not in seen:
+                    seen.add(pair)
                     yield pair
 
     def _by_identity(self, twins: dict[int, list[int]]) -> Iterator[tuple[int, int]]:
         """Yield pairs that are looked at whatever their score: twins, and those that have in common what may decide.
 
-        That is a national code, a facility, a natural key, a private contact, or the own words of their names in one place.
+        That is a national code, a facility, a natural key or a private contact.
         """
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index, record in enumerate(self._records):
@@ -112,8 +117,6 @@ class _Matching:
             record = self._records[index]
             for contact in record.contacts:
                 groups["contact", contact].append(index)
-            groups["name", record.name.core_text, record.county, record.constituency].append(index)
-            groups["joined", record.name.joined, record.county, record.constituency].append(index)
         for first, others in twins.items():
             yield from ((first, other) for other in others if self._home[first] != self._home[other])
         for group in groups.values():
@@ -139,25 +142,34 @@ class _Matching:
 
     def _holds_veto(self, members: Sequence[int]) -> bool:
         """Return whether two members of different homes are parted by a veto or by a person; alike ones are looked at once."""
+        if len(members) == 1:
+            return False
         chosen = set(members)
         if any(
-            one in chosen and other in chosen and self._home[one] != self._home[other] for one, other in self._apart
+            other in chosen and self._home[one] != self._home[other]
+            for one in members
+            for other in self._told_apart.get(one, ())
         ):
             return True
-        kinds: dict[tuple[object, ...], int] = {}
+        homes: dict[tuple[object, ...], set[int]] = defaultdict(set)
+        first_of: dict[tuple[object, ...], int] = {}
         for index in members:
             record = self._records[index]
-            kinds.setdefault((self._home[index], record.kind, record.county, record.identifier, record.name), index)
+            kind = record.kind, record.county, record.identifier, record.name
+            homes[kind].add(self._home[index])
+            first_of.setdefault(kind, index)
         return any(
-            self._home[one] != self._home[other] and find_veto(self._records[one], self._records[other])
-            for one, other in combinations(kinds.values(), 2)
+            len(homes[one] | homes[other]) > 1
+            and find_veto(self._records[first_of[one]], self._records[first_of[other]])
+            for one, other in combinations(homes, 2)
         )
 
     def _answers(self, final: "_Sets") -> list[Pair]:
         """Return the pairs that merged, and of each two clusters that no person told apart the best question."""
         merged = [pair for pair in self._joins if final.root(pair.first) == final.root(pair.second)]
-        refused = [pair for pair in self._joins if final.root(pair.first) != final.root(pair.second)]
-        for pair in refused:
+        for pair in self._would_join.best():
+            if final.root(pair.first) == final.root(pair.second):
+                continue
             reason = f"{pair.reason}, but they would join what is apart"
             self._questions.add(replace(pair, verdict=Verdict.REVIEW, reason=reason))
         told_apart = {_in_order(final.root(one), final.root(other)) for one, other in self._apart}
@@ -242,7 +254,8 @@ def _twins(records: Sequence[MatchRecord]) -> dict[int, list[int]]:
     for index, record in enumerate(records):
         groups[
             record.source, record.name, record.facility_type, record.kind, record.county, record.constituency, record.ward,
-            record.identifier, record.registration_number, record.point, record.contacts, record.is_missing,
+            record.identifier, record.registration_number, record.point, record.blur_km, record.contacts, record.emails,
+            record.is_missing, record.is_hidden,
         ].append(index)  # fmt: skip
     twins = {}
     for group in groups.values():

@@ -83,12 +83,14 @@ def place(one: MatchRecord, other: MatchRecord) -> float:
 def distance(one: MatchRecord, other: MatchRecord) -> float:
     """Return 1 up to NEAR_KM, falling to 0 at BESIDE_KM and to -1 at APART_KM; 0 where a position is unknown.
 
-    What a blurred position may add in distance speaks for neither.
+    What a blurred position may add in distance speaks for neither. Of a hidden place it answers 1, 0 or -1 only.
     """
     if not (one.point and other.point):
         return 0.0
     blur = max(one.blur_km, other.blur_km)
     km = distance_km(one.point, other.point)
+    if one.is_hidden or other.is_hidden:
+        return 1.0 if km <= BESIDE_KM else -1.0 if km > APART_KM + blur else 0.0
     if km <= NEAR_KM:
         return 1.0 if blur <= NEAR_KM else 0.5
     if km <= BESIDE_KM + blur:

@@ -225,7 +225,7 @@ class MatchRecord:
     `order` (source precedence, key, code, occurrence) ranks records the same way on every machine. `facility` is the facility it
     already stands for. `is_missing`: its source lists it no more. `contacts` are private ones only, in any stable form, `emails`
     those of them that are e-mails: what many facilities give tells none from another and is left out. `point` is in degrees,
-    true to within `blur_km`.
+    true to within `blur_km`. Of a place that `is_hidden` no score may tell how far another one is from it.
     """
 
     order: tuple[int, str, str, int]
@@ -247,6 +247,7 @@ class MatchRecord:
     contacts: frozenset[str] = frozenset()
     emails: frozenset[str] = frozenset()
     is_missing: bool = False
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,21 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name='retiredcode',
+            name='into_was_confidential',
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AddField(
+            model_name='retiredcode',
+            name='was_active',
+            field=models.BooleanField(default=True),
+        ),
+        migrations.AddField(
+            model_name='retiredcode',
+            name='into_was_active',
+            field=models.BooleanField(default=True),
+        ),
+        migrations.AddField(
             model_name='pin',
             name='came_with',
             field=models.ForeignKey(db_index=False, help_text='the facility that it was set on, before that one was merged into this one', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='pins', to='facilities.retiredcode'),
@@ -22,11 +37,6 @@ class Migration(migrations.Migration):
             model_name='retiredcode',
             name='facility_was',
             field=models.BigIntegerField(null=True),
-        ),
-        migrations.AddField(
-            model_name='retiredcode',
-            name='raised',
-            field=models.BooleanField(default=False),
         ),
         migrations.AddField(
             model_name='retiredcode',

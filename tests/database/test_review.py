@@ -215,19 +215,25 @@ def page(pair):
     return reverse("admin:etl_duplicatepair_change", args=[pair.pk])
 
 
+def seen(pair):
+    """Return what the page of a pair sends back to say what it showed."""
+    pair = DuplicatePair.objects.get(pk=pair.pk)
+    return f"{pair.first.facility.facility_code} {pair.second.facility.facility_code} {pair.decision}"
+
+
 def test_the_page_shows_both_sides_and_a_merge_with_a_choice_is_one_click(queue, staff, client):
     client.force_login(staff["decides"])
     text = client.get(page(queue)).content.decode()
     assert text.count("Tumaini Counselling Office") >= 2
     assert "Which one stays" in text
     one, other = queue.first.facility.facility_code, queue.second.facility.facility_code
-    answer = client.post(page(queue), {"decision": "merge", "keep": other}, follow=True)
+    answer = client.post(page(queue), {"decision": "merge", "keep": other, "seen": seen(queue)}, follow=True)
     assert f"{one} merged into {other}" in answer.content.decode()
     queue.refresh_from_db()
     assert (queue.decision, queue.decided_by) == ("merged", staff["decides"])
     assert ImportRun.objects.first().started_by == staff["decides"]
     assert "A split brings" in client.get(page(queue)).content.decode()
-    client.post(page(queue), {"decision": "split"})
+    client.post(page(queue), {"decision": "split", "seen": seen(queue)})
     assert (Facility.objects.count(), RetiredCode.objects.count()) == (2, 0)
 
 
@@ -243,7 +249,9 @@ def test_who_may_only_look_decides_nothing(queue, staff, client):
 
 def test_a_decision_that_cannot_be_is_told_on_the_page(queue, staff, client):
     client.force_login(staff["decides"])
-    for data in ({"decision": "split"}, {"decision": "merge", "keep": "GVRC-NONE"}, {"decision": "nonsense"}, {},
+    for data in ({"decision": "split"}, {"decision": "merge", "keep": "GVRC-NONE", "seen": seen(queue)},
+                 {"decision": "merge", "keep": "\x00", "seen": seen(queue)}, {"decision": "nonsense"}, {}, {"decision": "merge"},
+                 {"decision": "merge", "choose_\x00": "one", "seen": seen(queue)},
                  {"decision": "merge", "seen": "GVRC-1 GVRC-2 to_review"}):  # fmt: skip
         answer = client.post(page(queue), data, follow=True)
         assert answer.status_code == 200

@@ -7,12 +7,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from core.command_line import take_options_anywhere
 from core.models import User
 from etl import decisions, review
 from etl.console import MANAGE, run_with_exit_code
 from etl.errors import DecisionError
 from etl.explain import find_facility
 from etl.review_text import comparison_in_lines, decision_in_lines, pairs_in_lines, parts_in_lines
+
+LONGEST_NUMBER = 19  # digits
 
 
 class Command(BaseCommand):
@@ -38,6 +41,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="show what would happen; leave no row")
         parser.add_argument("--json", action="store_true", help="print JSON")
+        take_options_anywhere(parser)
 
     def handle(self, **options: Any) -> None:
         act = {name: getattr(self, f"_{name}") for name in ("list", "show", "merge", "separate", "split")}
@@ -57,7 +61,7 @@ class Command(BaseCommand):
         return self._print(shown, lines, options)
 
     def _shown(self, name: str) -> dict[str, Any]:
-        if name.isdecimal():
+        if _is_number(name):
             return review.describe_in_full(review.find_pair(int(name)))
         return review.describe_parts(find_facility(name))
 
@@ -72,10 +76,10 @@ class Command(BaseCommand):
 
     def _split(self, options: dict[str, Any]) -> int:
         first, *others = options["names"] or [""]
-        if not first or not all(other.isdecimal() for other in others):
+        if not first or not all(_is_number(other) for other in others):
             raise DecisionError("name a pair, or a code and the numbers of the records to take out of it")
         code, records = first, [int(other) for other in others]
-        if first.isdecimal() and not records:
+        if _is_number(first) and not records:
             code, records = review.part_to_split(review.find_pair(int(first)))
         return self._report(
             decisions.split(code, records, user=User.import_user(), dry_run=options["dry_run"]), options
@@ -88,7 +92,7 @@ class Command(BaseCommand):
         return tuple(
             code
             for name in names
-            for code in (review.codes_of(review.find_pair(int(name))) if name.isdecimal() else (name,))
+            for code in (review.codes_of(review.find_pair(int(name))) if _is_number(name) else (name,))
         )
 
     def _report(self, decided: decisions.Decided, options: dict[str, Any]) -> int:
@@ -97,3 +101,8 @@ class Command(BaseCommand):
     def _print(self, found: Any, lines: Iterable[str], options: dict[str, Any]) -> int:
         self.stdout.write(json.dumps(found, indent=1) if options["json"] else "\n".join(lines))
         return 0
+
+
+def _is_number(name: str) -> bool:
+    """Return whether a name is the number of a pair or a record, not a code."""
+    return name.isdecimal() and len(name) <= LONGEST_NUMBER
