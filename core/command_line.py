@@ -31,4 +31,4 @@ def run(arguments: Sequence[str]) -> int:
 
 def take_options_anywhere(parser: CommandParser) -> None:
     """Let options stand between the names of a command, too: `duplicates show --json 17`."""
-    parser.parse_args = parser.parse_intermixed_args
+    parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign] # of this one parser

@@ -42,7 +42,7 @@ def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: 
     gone.delete()
     bequest.hand_over()
     Pin.objects.bulk_create(pins)
-    _settle(into, is_confidential=own[0], is_active=own[1])
+    _settle(into, is_confidential=own[0], is_active=own[1] or retired.was_active)
 
 
 def release(retired: RetiredCode) -> Facility:
@@ -108,9 +108,8 @@ def _settle(facility: Facility, *, is_confidential: bool, is_active: bool) -> No
     """Give a facility the stricter class of itself and all that it absorbed, and keep it in service where one of them is."""
     facility.refresh_from_db()
     parts = list(facility.retired_codes.all())
-    was_in_service = facility.is_active or not parts
     facility.is_confidential = is_confidential or any(part.was_confidential for part in parts)
-    facility.is_active = is_active or (was_in_service and any(part.was_active for part in parts))
+    facility.is_active = is_active or (facility.is_active and any(part.was_active for part in parts))
     facility.save(update_fields=["is_confidential", "is_active"])
     facility.seal_position()
 

@@ -1,6 +1,6 @@
 """What a person decides about duplicates: merge, tell apart, split. Each decision is one run and one transaction."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -62,9 +62,8 @@ def merge(order: MergeOrder, *, user: User, dry_run: bool = False) -> Decided:
     Without `keep` the one in service whose source is believed first stays, in whatever order they are named. Raises
     DecisionError, UnknownFacilityError and LockHeldError.
     """
-    for code in (*order.codes, *filter(None, (order.keep, *order.choices.values()))):
-        find_facility(code)  # a mistyped code opens no run
-    return _decide("merge", partial(_merge, order), user=user, dry_run=dry_run)
+    named = {find_facility(code).pk for code in (*order.codes, *filter(None, (order.keep, *order.choices.values())))}
+    return _decide("merge", partial(_merge, order), user=user, dry_run=dry_run, to_merge=named)
 
 
 def separate(codes: Sequence[str], *, user: User, dry_run: bool = False) -> Decided:
@@ -94,12 +93,20 @@ def survivor_of(codes: Sequence[str]) -> str:
     return _survivor({facilities[pk]: group for pk, group in groups.items()}, "").facility_code
 
 
-def _decide(action: str, work: Callable[[ImportRun], Decided], *, user: User, dry_run: bool = False) -> Decided:
+def _decide(
+    action: str,
+    work: Callable[[ImportRun], Decided],
+    *,
+    user: User,
+    dry_run: bool = False,
+    to_merge: Collection[int] = (),
+) -> Decided:
     def decide() -> Decided:
         run = open_run(ImportRun.Kind.REVIEW, user=user, options={"action": action})
         with running(run):
             with acting(user.pk, f"entered:{run.pk}"):  # not in the session that a split goes back behind
                 note_entered(run)
+                pin_entered(only_entered(to_merge))  # also what a pin was taken off is to come back
             with fenced(run):
                 decided = work(run)
             summary = {"decision": decided.as_json()}
@@ -118,7 +125,6 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     groups = _groups_of(order.codes)
     if len(groups) < 2:
         raise DecisionError("these codes name one facility: name two or more that are to become one")
-    pin_entered(only_entered([facility.pk for facility in groups]))  # what a person took a pin off comes back, too
     survivor = _survivor(groups, order.keep)
     others = [facility for facility in groups if facility != survivor]
     waived = _note_choices(order.choices, groups, survivor, run.started_by)
@@ -270,10 +276,13 @@ def _settle_pairs_of_merge(groups: Mapping[Facility, Group], run: ImportRun) -> 
             told_apart = Q(decision=Decision.SEPARATE, decided_by__isnull=False)
             merged_in = Q(first__home__isnull=False) | Q(second__home__isnull=False)
             if not between.exclude(told_apart & merged_in).update(**now):
-                row = _decided_pair(
-                    groups[one].members[0], groups[other].members[0], Decision.MERGED, "a person merged them", run
-                )
-                _write_decided([row])
+                pair = _own_record(groups[one]), _own_record(groups[other])
+                _write_decided([_decided_pair(*pair, Decision.MERGED, "a person merged them", run)])
+
+
+def _own_record(group: Group) -> Member:
+    """Return a record that a facility had before it absorbed others."""
+    return next((member for member in group.members if member.row.home_id is None), group.members[0])
 
 
 def _pairs_between(one: int, other: int) -> QuerySet[DuplicatePair]:
@@ -320,8 +329,7 @@ def _split(code: str, records: Sequence[int], run: ImportRun) -> Decided:
         moved += len(leaving)
         released.append(release(part).pk)
         _part_records(leaving, [member for member in members if member not in leaving], run)
-    as_entered = set(only_entered(released).values_list("pk", flat=True))  # these are whole already
-    _fold({facility.pk, *released} - as_entered, run)
+    _fold([facility.pk, *released], run)
     _take_withdrawn_out_of_service([facility.pk, *released])
     return Decided(run.pk, "split", (facility.facility_code, *codes), restored=codes, records_moved=moved)
 

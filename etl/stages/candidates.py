@@ -24,6 +24,7 @@ NAME_WEIGHT, LOCATION_WEIGHT, CONTACT_WEIGHT = 0.5, 0.3, 0.2
 THRESHOLD = 0.8
 ROUNDING = 1e-9  # two equal facilities without contacts score 0.8 exactly
 
+FEW = 20  # copies of one place that are paired with another's by a contact
 CELLS_AT_ONCE = 4_000_000  # of a matrix of names: 16 MB of float32
 PAIRS_AT_ONCE = 200_000
 MARGIN = 0.01  # percent by which a float32 may be off: what lies so near the cut-off is scored again
@@ -70,14 +71,17 @@ def contact_agreement(one: MatchRecord, other: MatchRecord) -> float:
     return len(one.contacts & other.contacts) / min(len(one.contacts), len(other.contacts))
 
 
-def find_candidates(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
-    """Yield, in portions, each pair once, at least one of it new, that the document's score flags (>= THRESHOLD)."""
+def find_candidates(records: Sequence[MatchRecord], homes: Sequence[int] | None = None) -> Iterator[Candidates]:
+    """Yield, in portions, each pair once, at least one of it new, that the document's score flags (>= THRESHOLD).
+
+    With `homes`, which records are together from the start: of those with one contact in common a few of each home are paired.
+    """
     by_county: dict[str, list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         by_county[record.county].append(index)
     names = _Names(records)
     for indexes in by_county.values():
-        yield from _of_county(records, np.array(indexes, dtype=np.intp), names)
+        yield from _of_county(records, np.array(indexes, dtype=np.intp), names, homes)
 
 
 def find_namesakes(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
@@ -91,7 +95,8 @@ def find_namesakes(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index, record in enumerate(records):
             groups[record.county, record.constituency, getattr(record.name, kind)].append(index)
-        blocks = (block for group in groups.values() for block in _triangle(np.array(group, dtype=np.intp), is_new))
+        several = (np.array(group, dtype=np.intp) for group in groups.values() if len(group) > 1)
+        blocks = (block for members in several for block in _triangle(members, is_new))
         for first, second in _in_portions(blocks):
             yield Candidates(first, second, share_contact=False)
 
@@ -104,8 +109,10 @@ def _triangle(members: Indexes, is_new: NDArray[np.bool_]) -> Iterator[Pairs]:
             yield np.full(len(kept), members[place]), kept
 
 
-def _of_county(records: Sequence[MatchRecord], indexes: Indexes, names: "_Names") -> Iterator[Candidates]:
-    joined = sorted(_share_contact(records, indexes))
+def _of_county(
+    records: Sequence[MatchRecord], indexes: Indexes, names: "_Names", homes: Sequence[int] | None
+) -> Iterator[Candidates]:
+    joined = sorted(_share_contact(records, indexes, homes))
     flagged = [pair for pair in joined if similarity(records[pair[0]], records[pair[1]]) >= THRESHOLD - ROUNDING]
     if flagged:
         first, second = np.array(flagged, dtype=np.intp).T
@@ -138,7 +145,9 @@ def _parts_of(blocks: Sequence[Pairs]) -> Iterator[Pairs]:
         yield first[start : start + PAIRS_AT_ONCE], second[start : start + PAIRS_AT_ONCE]
 
 
-def _share_contact(records: Sequence[MatchRecord], indexes: Indexes) -> set[tuple[int, int]]:
+def _share_contact(
+    records: Sequence[MatchRecord], indexes: Indexes, homes: Sequence[int] | None
+) -> set[tuple[int, int]]:
     """Return the pairs with a contact in common, whatever their score."""
     by_contact: dict[str, list[int]] = defaultdict(list)
     for index in indexes.tolist():
@@ -147,9 +156,18 @@ def _share_contact(records: Sequence[MatchRecord], indexes: Indexes) -> set[tupl
     return {
         (first, second)
         for holders in by_contact.values()
-        for first, second in combinations(holders, 2)
+        for first, second in combinations(_few_of_each(holders, homes), 2)
         if records[first].is_new or records[second].is_new
     }
+
+
+def _few_of_each(holders: Sequence[int], homes: Sequence[int] | None) -> list[int]:
+    if homes is None:
+        return list(holders)
+    of_home: dict[int, list[int]] = defaultdict(list)
+    for index in holders:
+        of_home[homes[index]].append(index)
+    return sorted(index for group in of_home.values() for index in group[:FEW])
 
 
 class _Names:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from itertools import chain, combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from etl.stages.candidates import find_candidates, find_namesakes
 from etl.stages.evidence import InBulk, find_veto, judge
 from etl.stages.records import MatchRecord, Pair, Verdict
 
 FEW = 20  # of many records with one code, or of one facility, so many are compared with each other
+CROWD = 200  # places of one constituency with the same own words: a hostile file, or a list of "Clinic"
 MOST_ASKED = 20  # questions about one record that a person is asked at a time, the best first
 
 
@@ -90,8 +92,11 @@ class _Matching:
             if pair not in seen:
                 seen.add(pair)
                 yield pair
-        for candidates in chain(find_candidates(records), find_namesakes(records)):
+        crowd = _find_crowds(records, homes)
+        for candidates in chain(find_candidates(records, homes.tolist()), find_namesakes(records)):
             is_kept = homes[candidates.first] != homes[candidates.second]
+            if not candidates.share_contact:  # a name that so many bear tells none from another
+                is_kept &= (crowd[candidates.first] != crowd[candidates.second]) | (crowd[candidates.first] < 0)
             ones, others = candidates.first[is_kept], candidates.second[is_kept]
             if not candidates.share_contact:
                 is_kept = in_bulk.may_be_one(ones, others)
@@ -243,6 +248,16 @@ def _homes(records: Sequence[MatchRecord]) -> list[int]:
         facility = record.facility if record.facility is not None else facility_of_code.get(record.code)
         homes.append(first_of.setdefault(record.code if facility is None else facility, index))
     return homes
+
+
+def _find_crowds(records: Sequence[MatchRecord], homes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each record a number of its name's own words if more than CROWD places bear them there, else -1."""
+    places: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+    for record, home in zip(records, homes.tolist(), strict=True):
+        places[record.county, record.constituency, record.name.core_text].add(home)
+    crowds = {name: number for number, name in enumerate(places) if len(places[name]) > CROWD}
+    names = ((record.county, record.constituency, record.name.core_text) for record in records)
+    return np.array([crowds.get(name, -1) for name in names], dtype=np.intp)
 
 
 def _twins(records: Sequence[MatchRecord]) -> dict[int, list[int]]:

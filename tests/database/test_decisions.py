@@ -12,6 +12,9 @@ from core.state import state_hash
 from etl.decisions import MergeOrder, merge, separate, split
 from etl.errors import DecisionError, UnknownFacilityError, UnknownRunError
 from etl.models import DuplicatePair, FieldChoice, ImportRun, SourceRecord
+from etl.sources import SOURCES
+from etl.stages.identity import natural_key
+from etl.stages.records import RawRecord
 from etl.undo import undo_import
 from facilities.models import ContactType, Facility, FacilityContact, FacilityCoordinate, Pin, RetiredCode, new_code
 from facilities.pins import pin
@@ -19,6 +22,12 @@ from geography.models import County
 from tests.world import provider, registry, run_import, write_providers
 
 NUMBERS = (0, 4, 8, 12)  # providers of one county, none like another
+
+
+def key_of(number):
+    """Return the natural key of a provider."""
+    raw = RawRecord(source="other_services", file="", pointer="", payload=provider(number), inherited={})
+    return natural_key(SOURCES["other_services"].stage(raw))
 
 
 @pytest.fixture
@@ -31,7 +40,7 @@ def places(db, tmp_path):
     """Return the codes of four unlike facilities of one county: B with a pinned name, C confidential, D entered by hand."""
     write_providers(tmp_path, [provider(n, is_confidential="yes" if n == 8 else "") for n in NUMBERS[:3]])
     run_import(tmp_path, "other_services", allow_shrink=True)
-    a, b, c = Facility.objects.order_by("facility_id")
+    a, b, c = (Facility.objects.get(source_records__key=key_of(number)) for number in NUMBERS[:3])
     Facility.objects.filter(pk=b.pk).update(
         facility_name="Baraka House", address="Plot 4, Moi Avenue", registration_number="NGO/4"
     )
@@ -300,3 +309,186 @@ def test_undoing_the_import_that_met_an_entered_facility_leaves_it_whole(admin, 
     record = SourceRecord.objects.get(source="other_services")
     split(entered.facility_code, [record.pk], user=admin)
     assert registry()[entered.facility_code] == before[entered.facility_code]
+
+
+# what fresh eyes found
+
+
+def by_code(code):
+    return Facility.objects.by_code(code)
+
+
+def raise_by_hand(code):
+    Facility.objects.filter(facility_code=code).update(is_confidential=True)
+    by_code(code).seal_position()
+
+
+def reimport(tmp_path, *records, **options):
+    write_providers(tmp_path, list(records))
+    return run_import(tmp_path, "other_services", allow_shrink=True, **options)
+
+
+CONFIDENTIAL = {"is_confidential": "yes"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_random_survivor_changes_nothing_in_what_a_split_gives_back(places, admin, seed):
+    before = registry()
+    chance = random.Random(seed)
+    for _ in range(3):
+        pair = chance.sample(sorted(registry()), 2)
+        merge(MergeOrder(tuple(pair), keep=chance.choice(pair)), user=admin)
+    while code := RetiredCode.objects.order_by("?").values_list("retired_code", flat=True).first():
+        split(code, user=admin)
+    assert registry() == before
+
+
+def test_what_is_in_service_on_either_side_is_and_a_split_gives_each_its_own(places, admin):
+    a, b, *_ = places
+    Facility.objects.filter(facility_code=b).update(is_active=False)
+    pin(by_code(b), {"is_active"}, user=admin)
+    before = registry()
+    for keep in (a, b):
+        merge(MergeOrder((a, b), keep=keep), user=admin)
+        assert registry()[keep]["is_active"] is True
+        split(keep, user=admin)
+        assert registry() == before
+
+
+def test_what_was_only_entered_comes_back_whole_even_where_a_pin_was_taken_off(places, admin):
+    a, *_, d = places
+    merge(MergeOrder((a, d), keep=d), user=admin)
+    split(a, user=admin)
+    by_code(d).pins.filter(target="town").delete()
+    before = registry()
+    for keep in (a, d):
+        merge(MergeOrder((a, d), keep=keep), user=admin)
+        split(keep, user=admin)
+        assert registry() == before
+
+
+def test_a_place_that_a_person_made_confidential_opens_with_no_split(places, admin):
+    a, b, c, _ = places
+    merge(MergeOrder((a, b), keep=a), user=admin)
+    raise_by_hand(a)
+    merge(MergeOrder((a, c), keep=c), user=admin)
+    split(a, user=admin)
+    split(b, user=admin)
+    assert {code: registry()[code]["is_confidential"] for code in (a, b, c)} == {a: True, b: True, c: True}
+    assert not FacilityCoordinate.objects.filter(facility__is_confidential=True, latitude__isnull=False).exists()
+
+
+def test_what_its_own_source_said_once_keeps_a_place_confidential_through_a_split(places, admin, tmp_path):
+    a, _, c, _ = places
+    merge(MergeOrder((a, c), keep=a), user=admin)
+    mine = [0, 4, 8]
+    number = next(n for n in mine if by_code(a).source_records.filter(home=None).get().key == key_of(n))
+    for words in (CONFIDENTIAL, {}):
+        reimport(tmp_path, *(provider(n, **(words if n == number else CONFIDENTIAL if n == 8 else {})) for n in mine))
+    split(c, user=admin)
+    assert registry()[a]["is_confidential"] is True
+
+
+def test_a_record_that_leaves_a_place_hidden_by_a_person_stays_hidden(admin, tmp_path):
+    alike = [provider(0), provider(0, location="Plot 9")]
+    reimport(tmp_path, *alike)
+    code = Facility.objects.get().facility_code
+    raise_by_hand(code)
+    reimport(tmp_path, alike[0] | CONFIDENTIAL, alike[1])
+    leaving = next(r for r in SourceRecord.objects.all() if not r.good_version.standardised["is_confidential"])
+    decided = split(code, [leaving.pk], user=admin)
+    assert by_code(decided.restored[0]).is_confidential
+
+
+def test_records_that_came_with_another_facility_are_not_split_off_by_number(places, admin):
+    a, b, c, d = places
+    merge(MergeOrder((a, b, c, d), keep=a), user=admin)
+    records = {
+        r.home.retired_code: r.pk for r in SourceRecord.objects.filter(home__isnull=False).exclude(source="entered")
+    }
+    with pytest.raises(DecisionError, match="came with"):
+        split(a, [records[b], records[c]], user=admin)
+    entered = SourceRecord.objects.get(source="entered")
+    with pytest.raises(DecisionError, match="a person entered"):
+        split(a, [entered.pk], user=admin)
+
+
+def test_what_a_person_edits_after_a_merge_is_the_survivors(places, admin):
+    a, b, *_ = places
+    merge(MergeOrder((a, b), keep=a), user=admin)
+    Facility.objects.filter(facility_code=a).update(facility_name="Amani House")
+    pin(by_code(a), {"facility_name"}, user=admin)
+    split(b, user=admin)
+    assert (registry()[a]["facility_name"], registry()[b]["facility_name"]) == ("Amani House", "Baraka House")
+
+
+def test_a_merge_of_what_contradicts_itself_is_not_asked_again(admin, tmp_path):
+    west, coast = provider(0, location="Plot 1"), provider(1, contact="0722 777 111")
+    reimport(tmp_path, west, provider(0, location="Plot 2"), coast)
+    codes = tuple(Facility.objects.values_list("facility_code", flat=True))
+    assert len(codes) == 2
+    merge(MergeOrder(codes), user=admin)
+    changed = (record | {"opening_hours": "24 hours"} for record in (west, provider(0, location="Plot 2"), coast))
+    summary = reimport(tmp_path, *changed)
+    assert summary["duplicates"]["to_review"] == 0
+    assert not DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).exists()
+
+
+def test_what_was_told_apart_stays_so_through_merges_and_splits_of_others(places, admin):
+    a, b, c, _ = places
+    separate((b, c), user=admin)
+    merge(MergeOrder((a, b), keep=a), user=admin)
+    merge(MergeOrder((a, c), keep=a), user=admin)
+    split(c, user=admin)
+    split(b, user=admin)
+    pair = DuplicatePair.objects.get(
+        first__facility__facility_code__in=(b, c), second__facility__facility_code__in=(b, c)
+    )
+    assert (pair.decision, pair.decided_by) == (DuplicatePair.Decision.SEPARATE, admin)
+
+
+def test_no_is_an_answer_that_can_be_chosen(admin, tmp_path):
+    reimport(tmp_path, provider(0, gender_desk="yes"), provider(4, gender_desk="no"))
+    a, b = Facility.objects.order_by("-has_gender_desk")
+    if a.has_gender_desk is None:
+        pytest.skip("this source says nothing of gender desks")
+    merge(MergeOrder((a.facility_code, b.facility_code), keep=a.facility_code, choices={"has_gender_desk": b.facility_code}),
+          user=admin)  # fmt: skip
+    assert by_code(a.facility_code).has_gender_desk is False
+
+
+def test_a_field_that_a_side_says_nothing_of_cannot_be_chosen_from_it(places, admin):
+    a, _, _, d = places
+    with pytest.raises(DecisionError, match="says nothing of website"):
+        merge(MergeOrder((a, d), choices={"website": a}), user=admin)
+
+
+def test_what_was_withdrawn_while_it_was_merged_comes_back_out_of_service(places, admin, tmp_path):
+    a, b, *_ = places
+    kept = by_code(a).source_records.get()
+    merge(MergeOrder((a, b), keep=a), user=admin)
+    listed = [n for n in (0, 4, 8) if key_of(n) != SourceRecord.objects.exclude(home=None).get().key]
+    reimport(tmp_path, *(provider(n, **(CONFIDENTIAL if n == 8 else {})) for n in listed), deactivate_missing=True)
+    split(b, user=admin)
+    assert (registry()[a]["is_active"], registry()[b]["is_active"]) == (True, False)
+    assert kept.facility.facility_code == a
+
+
+def test_a_contact_that_a_person_took_away_does_not_come_back_with_a_merge(admin, tmp_path):
+    reimport(tmp_path, provider(0), provider(4))
+    a, b = Facility.objects.order_by("facility_id")
+    number = a.contacts.get()
+    pin(b, {f"contact:phone:{number.value_index}"}, user=admin)  # taken away there: pinned, and not there
+    merge(MergeOrder((a.facility_code, b.facility_code), keep=a.facility_code), user=admin)
+    assert number.value_index not in set(a.contacts.values_list("value_index", flat=True))
+    split(b.facility_code, user=admin)
+    assert [contact.value_index for contact in a.contacts.all()] == [number.value_index]
+
+
+def test_a_mistyped_code_opens_no_run(places, admin):
+    runs = ImportRun.objects.count()
+    for decide in (lambda: merge(MergeOrder(("GVRC-NONE", places[0])), user=admin), lambda: split("GVRC-\0", user=admin),
+                   lambda: separate((places[0], "x" * 500), user=admin)):  # fmt: skip
+        with pytest.raises(UnknownFacilityError):
+            decide()
+    assert ImportRun.objects.count() == runs

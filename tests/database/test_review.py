@@ -165,7 +165,9 @@ def test_a_pair_is_told_apart_by_number_and_listed_by_county(queue, duplicates):
         (["show"], "name the pair or the facility"),
         (["list", "3"], "list takes no names"),
         (["list", "--county", "Atlantis"], "there is no county"),
-        (["merge", "99999999999999999999"], "there is no pair"),
+        (["merge", "99999999999999999999"], "no facility has the code"),
+        (["merge", "9999999999999999999"], "there is no pair"),
+        (["show", "9" * 5000], "no facility has the code"),
     ],
 )
 def test_a_wrong_name_ends_with_2_and_one_line(db, duplicates, arguments, message):
