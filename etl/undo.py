@@ -68,7 +68,9 @@ def _undoable(run_id: int) -> ImportRun:
     if run.undone_by and not run.undone_by.summary.get("undo", {}).get("kept"):
         raise UnknownRunError(f"run {run_id} was undone by run {run.undone_by_id} already")
     if run.kind == ImportRun.Kind.REVIEW:
-        raise UnknownRunError(f"run {run_id} is a person's decision: take a merge back with `duplicates split`")
+        raise UnknownRunError(
+            f"run {run_id} is a person's decision: `duplicates split` takes a merge back, `duplicates merge` the rest"
+        )
     if run.kind == ImportRun.Kind.UNDO:
         raise UnknownRunError(f"run {run_id} is itself an undo: import the files again instead")
     return run
@@ -104,8 +106,8 @@ def _facilities_changed(run: ImportRun) -> set[int]:
     entries = AuditEntry.objects.filter(session_id=session_of(run))
     pairs = entries.values_list("new_values__facility_id", "old_values__facility_id")
     ids = {int(pk) for pair in pairs.iterator() for pk in pair if pk is not None}
-    loaded = SourceRecord.objects.filter(versions__loaded_in=run, home__isnull=False)
-    ids.update(pk for pk in loaded.values_list("facility", flat=True) if pk)  # what it made was merged into these since
+    loaded = SourceRecord.objects.filter(versions__loaded_in=run)
+    ids.update(pk for pk in loaded.values_list("facility", flat=True) if pk)  # people may have merged or split since
     return set(Facility.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 

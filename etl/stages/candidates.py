@@ -85,28 +85,32 @@ def find_candidates(records: Sequence[MatchRecord], homes: Sequence[int] | None 
 
 
 def find_namesakes(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
-    """Yield, in portions, the pairs of one constituency whose names have the same own words, whatever their score.
+    """Yield, in portions, the pairs of one constituency, or of an unknown one, whose names have the same own words.
 
     An upgraded dispensary shares little of its full name with the health centre that it became. At least one of a pair is new;
     a pair may come twice, and pairs with a common contact or code may be among them.
     """
     is_new = np.array([record.is_new for record in records], dtype=bool)
+    constituencies = np.array([record.constituency for record in records], dtype=object)
     for kind in ("core_text", "joined"):
-        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index, record in enumerate(records):
-            groups[record.county, record.constituency, getattr(record.name, kind)].append(index)
+            groups[record.county, getattr(record.name, kind)].append(index)
         several = (np.array(group, dtype=np.intp) for group in groups.values() if len(group) > 1)
-        blocks = (block for members in several for block in _triangle(members, is_new))
+        blocks = (block for members in several for block in _triangle(members, is_new, constituencies))
         for first, second in _in_portions(blocks):
             yield Candidates(first, second, share_contact=False)
 
 
-def _triangle(members: Indexes, is_new: NDArray[np.bool_]) -> Iterator[Pairs]:
+def _triangle(members: Indexes, is_new: NDArray[np.bool_], constituencies: NDArray[np.object_]) -> Iterator[Pairs]:
     for place in range(len(members) - 1):
-        others = members[place + 1 :]
-        kept = others[is_new[others] | is_new[members[place]]]
-        if len(kept):
-            yield np.full(len(kept), members[place]), kept
+        first, others = members[place], members[place + 1 :]
+        is_kept = is_new[others] | is_new[first]
+        if constituencies[first]:
+            is_kept &= (constituencies[others] == constituencies[first]) | (constituencies[others] == "")
+        if is_kept.any():
+            kept = others[is_kept]
+            yield np.full(len(kept), first), kept
 
 
 def _of_county(

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import Levenshtein
 
 from etl.stages.names import FacilityName
 from etl.stages.records import MatchRecord, Pair, Verdict
@@ -26,6 +27,8 @@ LIKE_NAMES, ONE_SAYS_MORE = 0.6, 0.4  # at most: of names that are alike, and of
 SAME_CONSTITUENCY, OTHER_PHONES = 0.4, -0.3
 NEAR_KM, BESIDE_KM, APART_KM = 0.5, 2.0, 5.0
 
+UNSURE_KIND = "support"
+VOWELS = frozenset("aeiou")
 TWO_COUNTIES = "they lie in two counties"
 
 Feature = Callable[[MatchRecord, MatchRecord], float]
@@ -59,7 +62,8 @@ def facility_type(one: MatchRecord, other: MatchRecord) -> float:
         return 0.5 if one.name.text == other.name.text else 0.0
     if len(types) == 1:
         return 0.5
-    return 0.0 if any(types <= ladder for ladder in _LADDERS) else -1.0
+    is_unsure = "support-organisation" in types  # what a list calls a place of which it knows no more
+    return 0.0 if is_unsure or any(types <= ladder for ladder in _LADDERS) else -1.0
 
 
 _LADDERS = (
@@ -202,7 +206,7 @@ def _speak(parts: Mapping[str, float]) -> str:
 
 def find_veto(one: MatchRecord, other: MatchRecord) -> str:
     """Return why two records cannot stand for one place, or "" where nothing speaks against it."""
-    if one.kind and other.kind and one.kind != other.kind:
+    if one.kind and other.kind and one.kind != other.kind and UNSURE_KIND not in {one.kind, other.kind}:
         return "they are of different kinds: {} and {}".format(*sorted((one.kind, other.kind)))
     if one.identifier and other.identifier and one.identifier != other.identifier:
         return "their national codes differ"
@@ -219,10 +223,36 @@ def find_doubt(one: MatchRecord, other: MatchRecord) -> str:
         return "only one name has a direction or number"
     if _differ_by_a_word(one.name, other.name, SAME_WORD):
         return "a word of each name is spelt otherwise"
+    if _differ_by_a_consonant(one.name, other.name):
+        return "a letter of their names differs"
     types = {one.facility_type, other.facility_type} - {""}
-    if len(types) > 1 and "gbv-recovery-centre" in types:
+    if (len(types) > 1 and "gbv-recovery-centre" in types) or _is_centre(one) != _is_centre(other):
         return "one may be a centre inside the other"
+    if one.kind != other.kind and UNSURE_KIND in {one.kind, other.kind} and one.name.text != other.name.text:
+        return "one list says no more of it than that it is a support organisation"
     return ""
+
+
+def _is_centre(record: MatchRecord) -> bool:
+    """Return whether a name says that a place is the recovery centre of another; a police station's desk is none."""
+    return record.kind != "police" and not {"recovery", "violence"}.isdisjoint(record.name.text.split())
+
+
+@lru_cache(maxsize=200_000)
+def _differ_by_a_consonant(one: FacilityName, other: FacilityName) -> bool:
+    """Return whether a word of one has another consonant than the word that it is like: Kapsabet, Kapsaret.
+
+    A letter too many or too few, and a vowel for another, are how one name is misspelt: Garisa, Isibania.
+    """
+    only_one = [word for word in one.core if word not in other.core]
+    only_other = [word for word in other.core if word not in one.core]
+    return any(
+        edit.tag == "replace" and not {word[edit.src_pos], rival[edit.dest_pos]} <= VOWELS
+        for word in only_one
+        for rival in only_other
+        if fuzz.ratio(word, rival) >= SAME_WORD
+        for edit in Levenshtein.editops(word, rival)
+    )
 
 
 def _are_branches(one: FacilityName, other: FacilityName) -> bool:
