@@ -59,7 +59,7 @@ class MergeOrder:
 def merge(order: MergeOrder, *, user: User, dry_run: bool = False) -> Decided:
     """Make one facility of several: their records stand for it, and the codes of the others keep resolving to it.
 
-    Without `keep` the one in service whose source is believed first stays, in whatever order they are named. Raises
+    Without `keep` the one in service that a list names stays, of several the most trusted list's, in whatever order. Raises
     DecisionError, UnknownFacilityError and LockHeldError.
     """
     named = {find_facility(code).pk for code in (*order.codes, *filter(None, (order.keep, *order.choices.values())))}
@@ -152,7 +152,12 @@ def _survivor(groups: Mapping[Facility, Group], keep: str) -> Facility:
         if wanted not in groups:
             raise DecisionError(f"{wanted.facility_code} is none of the facilities to merge")
         return next(facility for facility in groups if facility == wanted)
-    return min(groups, key=lambda facility: (not facility.is_active, *_founding_rank(groups[facility]), facility.pk))
+
+    def rank(facility: Facility) -> tuple[Any, ...]:
+        is_only_entered = all(member.row.source == ENTERED for member in groups[facility].members)
+        return not facility.is_active, is_only_entered, *_founding_rank(groups[facility]), facility.pk
+
+    return min(groups, key=rank)
 
 
 def _founding_rank(group: Group) -> tuple[int, str, str]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.db import connection
@@ -35,7 +35,8 @@ BLUR_KM = {Accuracy.EXACT: 0.0, Accuracy.APPROXIMATE: 1.0}  # the middle of a to
 class Member:
     """A source record that stands for a facility, with what it says now, since which run, and what a person chose of it.
 
-    `last_resort` names the fields that it says only because a facility cannot be without them.
+    `last_resort` names the fields that it says only because a facility cannot be without them. `is_new`: nothing was matched
+    with it yet, though it may stand for a facility, as what a person entered since the last import.
     """
 
     row: SourceRecord
@@ -44,6 +45,7 @@ class Member:
     said_in: int = 0
     chosen: Mapping[str, int] = field(default_factory=dict, hash=False)
     last_resort: frozenset[str] = frozenset()
+    is_new: bool = False
 
     @property
     def contributor(self) -> Contributor:
@@ -84,13 +86,15 @@ class Group:
 def pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference) -> Iterator[Group]:
     """Yield what there is to load, county by county in the order of their codes: a batch may span counties."""
     pending = Q(latest_version__state=State.PENDING, source__in=sources)
-    counties = SourceRecord.objects.filter(pending).order_by("county_code").values_list("county_code", flat=True)
+    fresh = Q(source=ENTERED, first_seen_run=run)
+    to_match = SourceRecord.objects.filter(pending | fresh)
+    counties = to_match.order_by("county_code").values_list("county_code", flat=True)
     shared = with_retries(shared_contacts)
     separations = with_retries(read_separations)
     settled: set[int] = set()  # records that a county before this one loaded: their facility reaches into two counties
     codes: list[str] = with_retries(partial(list, counties.distinct()))
     for county_code in codes:
-        members = with_retries(partial(_county_members, county_code, pending, settled))
+        members = with_retries(partial(_county_members, county_code, pending, settled, run))
         matchable = [match_record(member, reference, shared) for member in members]
         clusters, pairs = match_county(matchable, apart=separations.among([member.row.pk for member in members]))
         with_retries(partial(_save_pairs, members, pairs, separations, run))
@@ -119,7 +123,7 @@ def shared_contacts() -> frozenset[str]:
         return frozenset(row[0] for row in cursor.fetchall())
 
 
-def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> list[Member]:
+def _county_members(county_code: str, pending: Q, settled: AbstractSet[int], run: ImportRun) -> list[Member]:
     """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
     moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
     rows = (
@@ -127,7 +131,8 @@ def _county_members(county_code: str, pending: Q, settled: AbstractSet[int]) -> 
         .filter(pending | _STANDING)
         .annotate(is_pending=pending)
     )
-    return read_members(rows, settled=settled)
+    members = read_members(rows, settled=settled)
+    return [replace(m, is_new=m.row.source == ENTERED and m.row.first_seen_run_id == run.pk) for m in members]
 
 
 _STANDING = Q(facility__isnull=False) & (Q(good_version__isnull=False) | Q(source=ENTERED))
@@ -202,7 +207,7 @@ def match_record(member: Member, reference: Reference, shared: frozenset[str]) -
         key=row.key,
         code=record.facility_code,
         facility=row.facility_id,
-        is_new=member.is_pending,
+        is_new=member.is_pending or member.is_new,
         name=read_name(record.name, kind=kind, place_words=reference.gazetteer.words),
         facility_type=record.facility_type,
         kind=kind,

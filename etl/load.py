@@ -25,8 +25,8 @@ def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference
     """Return in how many batches the pending versions of these sources came to stand for a facility, or were refused."""
     batches = 0
     writer = new_writer(run)
+    with_retries(partial(_note_entered, run))
     if with_retries(SourceRecordVersion.objects.filter(state=State.PENDING).exists):
-        with_retries(partial(_note_entered, run))
         pair_across_counties(run, reference)
     for groups in _in_batches(pending_groups(run, sources, reference), batch_size):
         started = perf_counter()

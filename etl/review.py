@@ -160,7 +160,8 @@ def describe_in_full(pair: DuplicatePair) -> dict[str, Any]:
 
 def describe_parts(facility: Facility) -> dict[str, Any]:
     """Return what a facility is made of: its source records, the codes merged into it, what sources dispute, its pairs."""
-    records = facility.source_records.select_related("home").order_by("source", "key", "occurrence")
+    records = list(facility.source_records.select_related("home").order_by("source", "key", "occurrence"))
+    by_trust = sorted(records, key=lambda row: (precedence_of(row.source), row.key, row.occurrence))
     return {
         "code": facility.facility_code,
         "name": title_of(facility),
@@ -168,6 +169,7 @@ def describe_parts(facility: Facility) -> dict[str, Any]:
             {"record": row.pk, "source": row.source, "came_with": row.home.retired_code if row.home else None}
             for row in records
         ],
+        "least_trusted": by_trust[-1].pk if by_trust else None,
         "retired_codes": [retired.retired_code for retired in facility.retired_codes.order_by("pk")],
         "disputed": {
             name: [{"source": source, "says": value, "believed": is_believed} for source, value, is_believed in said]

@@ -69,8 +69,7 @@ def parts_in_lines(facility: Mapping[str, Any]) -> Iterator[str]:
     if facility["pairs"]:
         yield from pairs_in_lines(facility["pairs"])
     if len(facility["records"]) > 1:
-        last = facility["records"][-1]["record"]
-        yield f"To take a record out: {MANAGE} duplicates split {facility['code']} {last}"
+        yield f"To take a record out: {MANAGE} duplicates split {facility['code']} {facility['least_trusted']}"
 
 
 def decision_in_lines(decided: Mapping[str, Any]) -> Iterator[str]:

@@ -175,7 +175,10 @@ class _Matching:
         for pair in self._would_join.best():
             if final.root(pair.first) == final.root(pair.second):
                 continue
-            reason = f"{pair.reason}, but they would join what is apart"
+            facilities = {self._facility.get(self._home[index]) for index in (pair.first, pair.second)}
+            stand = len(facilities) > 1 and None not in facilities
+            why = "both stand in the registry already" if stand else "they would join what is apart"
+            reason = f"{pair.reason}, but {why}"
             self._questions.add(replace(pair, verdict=Verdict.REVIEW, reason=reason))
         told_apart = {_in_order(final.root(one), final.root(other)) for one, other in self._apart}
         asked: dict[tuple[int, int], Pair] = {}

@@ -492,3 +492,31 @@ def test_a_mistyped_code_opens_no_run(places, admin):
         with pytest.raises(UnknownFacilityError):
             decide()
     assert ImportRun.objects.count() == runs
+
+
+def test_a_copy_that_a_person_enters_of_a_place_that_is_there_is_asked_about(admin, tmp_path):
+    reimport(tmp_path, provider(0))
+    listed = Facility.objects.get()
+    entered = Facility.objects.create(
+        facility_code=new_code(), facility_name=listed.facility_name, county=listed.county,
+        facility_type=listed.facility_type,
+    )  # fmt: skip
+    summary = reimport(tmp_path, provider(0))
+    pair = DuplicatePair.objects.get()
+    assert {pair.first.facility, pair.second.facility} == {listed, entered}
+    assert summary["duplicates"]["to_review"] == 1
+    assert merge(MergeOrder((entered.facility_code, listed.facility_code)), user=admin).facilities == (listed.facility_code,)
+
+
+def test_what_was_split_off_is_kept_by_the_undo_of_its_import_and_takes_its_record_again(admin, tmp_path):
+    alike = [provider(0), provider(0, location="Plot 9")]
+    first = reimport(tmp_path, *alike)
+    facility = Facility.objects.get()
+    leaving = facility.source_records.order_by("key").last()
+    decided = split(facility.facility_code, [leaving.pk], user=admin)
+    undo_import(first["run"], user=admin)
+    reimport(tmp_path, *alike)
+    assert Facility.objects.count() == 2
+    leaving.refresh_from_db()
+    assert leaving.facility.facility_code == decided.restored[0]
+    assert not SourceRecord.objects.filter(source="entered").exists()
