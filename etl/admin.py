@@ -395,7 +395,9 @@ def disputed(_: FacilityAdmin, facility: Facility) -> SafeString | str:
         )
         for name, said in review.what_is_disputed(facility).items()
     )
-    return format_html_join("", "<p>{}: {}</p>", rows) or "Its sources agree."
+    said = format_html_join("", "<p>{}: {}</p>", rows) or "Its sources agree."
+    pairs = f"{reverse('admin:etl_duplicatepair_changelist')}?q={facility.facility_code}"
+    return format_html('{}<p><a class="underline" href="{}">Its possible duplicates</a></p>', said, pairs)
 
 
 # The apps below know nothing of the pipeline: what it adds to their pages is added here.

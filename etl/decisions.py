@@ -1,8 +1,9 @@
 """What a person decides about duplicates: merge, tell apart, split. Each decision is one run and one transaction."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -15,14 +16,16 @@ from etl.combining import absorb, own_class, raised_by_person, release
 from etl.entered import note_entered, only_entered, pin_entered
 from etl.errors import DecisionError
 from etl.explain import find_facility
-from etl.groups import Group, Member, whole_groups
+from etl.groups import Group, Member, match_record, whole_groups
 from etl.key_check import check_keys
 from etl.lock import fenced, import_lock, session_of
 from etl.models import DuplicatePair, FieldChoice, ImportRun, SourceRecord
 from etl.pairs import Decision, read_separations
+from etl.reference import read_reference
 from etl.resilience import with_retries
 from etl.runs import close_run, open_run, rehearse, running
 from etl.sources import ENTERED
+from etl.stages.evidence import find_veto
 from etl.stages.merge import CHOOSABLE, PLACE, fold, value_of
 from facilities.models import Facility, RetiredCode
 
@@ -33,7 +36,10 @@ MOST_PAIRED = (
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision did, or would do: the facilities that stand afterwards, and the codes that went or came back."""
+    """What a decision did, or would do: the facilities that stand afterwards, and the codes that went or came back.
+
+    `names` says what the codes of a merge stand for, `warnings` what speaks against it.
+    """
 
     run: int | None
     action: str
@@ -41,6 +47,8 @@ class Decided:
     retired: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     records_moved: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `duplicates merge --json` prints."""
@@ -125,6 +133,8 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     groups = _groups_of(order.codes)
     if len(groups) < 2:
         raise DecisionError("these codes name one facility: name two or more that are to become one")
+    names = {facility.facility_code: _title(facility) for facility in groups}
+    warnings = tuple(_find_warnings(groups))
     survivor = _survivor(groups, order.keep)
     others = [facility for facility in groups if facility != survivor]
     waived = _note_choices(order.choices, groups, survivor, run.started_by)
@@ -135,7 +145,26 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     _fold([survivor.pk], run)
     _close_answered_pairs(survivor)
     retired = tuple(sorted(facility.facility_code for facility in others))
-    return Decided(run.pk, "merge", (survivor.facility_code,), retired=retired, records_moved=moved)
+    return Decided(
+        run.pk, "merge", (survivor.facility_code,), retired=retired, records_moved=moved, names=names, warnings=warnings
+    )
+
+
+def _title(facility: Facility) -> str:
+    name = "a confidential place" if facility.is_confidential else facility.facility_name
+    return f"{name}, {facility.county}"
+
+
+def _find_warnings(groups: Mapping[Facility, Group]) -> Iterator[str]:
+    """Yield what speaks against a merge that a person asked for: a veto, or an earlier word."""
+    told_apart, reference = read_separations().facilities, read_reference()
+    for one, other in combinations(groups, 2):
+        codes = f"{one.facility_code} and {other.facility_code}"
+        records = (match_record(_own_record(groups[side]), reference, frozenset()) for side in (one, other))
+        if veto := find_veto(*records):
+            yield f"{codes}: {veto}"
+        if tuple(sorted((one.pk, other.pk))) in told_apart:
+            yield f"{codes}: a person told them apart before"
 
 
 def _groups_of(codes: Iterable[str]) -> dict[Facility, Group]:

@@ -123,7 +123,8 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         }
         order = decisions.MergeOrder(codes, keep=request.POST.get("keep", ""), choices=choices)
         decided = decisions.merge(order, user=request.user)
-        return f"Run {decided.run}: {', '.join(decided.retired)} merged into {decided.facilities[0]}."
+        warned = f" But {'; '.join(decided.warnings)}." if decided.warnings else ""
+        return f"Run {decided.run}: {', '.join(decided.retired)} merged into {decided.facilities[0]}.{warned}"
 
     def _next_page(self, pair: DuplicatePair) -> str:
         following = _next_open(pair)

@@ -78,10 +78,13 @@ def decision_in_lines(decided: Mapping[str, Any]) -> Iterator[str]:
     codes = decided["facilities"]
     moved = f"{decided['records_moved']} source record{'' if decided['records_moved'] == 1 else 's'}"
     if decided["action"] == "merge":
-        yield f"{would}{', '.join(decided['retired'])} merged into {codes[0]}; {moved} moved."
-        yield f"To take it back: {MANAGE} duplicates split {decided['retired'][0]}"
+        names = {code: f"{code} ({decided['names'][code]})" for code in (*codes, *decided["retired"])}
+        yield f"{would}{' and '.join(names[code] for code in decided['retired'])} merged into {names[codes[0]]}; {moved} moved."
+        yield from (f"warning: {text}" for text in decided["warnings"])
+        yield f"To take it back: {MANAGE} duplicates split {codes[0] if len(decided['retired']) > 1 else decided['retired'][0]}"
     elif decided["action"] == "split":
-        yield f"{would}{', '.join(decided['restored'])} taken out of {codes[0]}; {moved} moved. They are told apart for good."
+        yield f"{would}{', '.join(decided['restored'])} taken out of {codes[0]}; {moved} moved."
+        yield "They are told apart for good; merge them to change your mind."
     else:
         yield f"{would}{' and '.join(codes)} are told apart for good; no import asks about them again."
     if decided["run"] is None:

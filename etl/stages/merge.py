@@ -81,7 +81,7 @@ def what_sources_say(contributors: Sequence[Contributor]) -> dict[str, list[Said
         if len({repr(one.value) for one in told}) > 1:
             said[name] = sorted(told, key=lambda one: not one.is_believed)
     contacts = [Said(c.record.source, contact, is_believed=True) for c in ranked for contact in c.record.contacts]
-    if len({one.source for one in contacts}) > 1:
+    if len({frozenset(c.record.contacts) for c in ranked}) > 1:
         said["contacts"] = contacts
     return said
 

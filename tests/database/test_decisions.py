@@ -505,7 +505,9 @@ def test_a_copy_that_a_person_enters_of_a_place_that_is_there_is_asked_about(adm
     pair = DuplicatePair.objects.get()
     assert {pair.first.facility, pair.second.facility} == {listed, entered}
     assert summary["duplicates"]["to_review"] == 1
-    assert merge(MergeOrder((entered.facility_code, listed.facility_code)), user=admin).facilities == (listed.facility_code,)
+    assert merge(MergeOrder((entered.facility_code, listed.facility_code)), user=admin).facilities == (
+        listed.facility_code,
+    )
 
 
 def test_what_was_split_off_is_kept_by_the_undo_of_its_import_and_takes_its_record_again(admin, tmp_path):

@@ -285,3 +285,19 @@ def test_the_queue_opens_with_what_is_open_and_retired_codes_find_the_survivor(q
     answer = client.get(was)
     assert answer.url == reverse("admin:facilities_facility_change", args=[pk_of[decided.facilities[0]]])
     assert "merged into this facility" in client.get(was, follow=True).content.decode()
+
+
+def test_a_merge_by_codes_names_the_places_and_warns_of_what_speaks_against_it(queue, duplicates, tmp_path):
+    write_providers(tmp_path, [*TWINS, provider(1, facility_name="Mombasa Police Station", service_type="Police")])
+    run_import(tmp_path, "other_services", allow_shrink=True)
+    one, other = queue.first.facility, Facility.objects.get(county__county_name="Mombasa")
+    out = duplicates("merge", one.facility_code, other.facility_code, "--dry-run", "--json")[1]
+    told = json.loads(out)
+    assert set(told["names"].values()) == {"Tumaini Counselling Office, Nairobi", "Mombasa Police Station, Mombasa"}
+    assert len(told["warnings"]) == 1
+    assert "warning: " in duplicates("merge", one.facility_code, other.facility_code, "--dry-run")[1]
+    get_user_model().objects.create_user("amina")
+    assert duplicates("separate", queue.pk, "--by", "nobody")[0] == 2
+    assert duplicates("separate", queue.pk, "--by", "amina")[0] == 0
+    assert str(DuplicatePair.objects.get(pk=queue.pk).decided_by) == "amina"
+    assert "told them apart before" in duplicates("merge", queue.pk, "--dry-run")[1]

@@ -39,6 +39,7 @@ class Command(BaseCommand):
             metavar="FIELD=CODE",
             help="merge: whose word counts for a field, such as name=GVRC-...; may be repeated",
         )
+        parser.add_argument("--by", default="", metavar="USER", help="whose decision it is; without, the import's user")
         parser.add_argument("--dry-run", action="store_true", help="show what would happen; leave no row")
         parser.add_argument("--json", action="store_true", help="print JSON")
         take_options_anywhere(parser)
@@ -68,11 +69,11 @@ class Command(BaseCommand):
     def _merge(self, options: dict[str, Any]) -> int:
         choices = dict(choice.partition("=")[::2] for choice in options["choose"])
         order = decisions.MergeOrder(self._codes(options), keep=options["keep"], choices=choices)
-        return self._report(decisions.merge(order, user=User.import_user(), dry_run=options["dry_run"]), options)
+        return self._report(decisions.merge(order, user=_user(options), dry_run=options["dry_run"]), options)
 
     def _separate(self, options: dict[str, Any]) -> int:
         codes = self._codes(options)
-        return self._report(decisions.separate(codes, user=User.import_user(), dry_run=options["dry_run"]), options)
+        return self._report(decisions.separate(codes, user=_user(options), dry_run=options["dry_run"]), options)
 
     def _split(self, options: dict[str, Any]) -> int:
         first, *others = options["names"] or [""]
@@ -81,9 +82,7 @@ class Command(BaseCommand):
         code, records = first, [int(other) for other in others]
         if _is_number(first) and not records:
             code, records = review.part_to_split(review.find_pair(int(first)))
-        return self._report(
-            decisions.split(code, records, user=User.import_user(), dry_run=options["dry_run"]), options
-        )
+        return self._report(decisions.split(code, records, user=_user(options), dry_run=options["dry_run"]), options)
 
     def _codes(self, options: dict[str, Any]) -> tuple[str, ...]:
         names = options["names"]
@@ -106,3 +105,13 @@ class Command(BaseCommand):
 def _is_number(name: str) -> bool:
     """Return whether a name is the number of a pair or a record, not a code."""
     return name.isdecimal() and len(name) <= LONGEST_NUMBER
+
+
+def _user(options: dict[str, Any]) -> User:
+    """Return whose decision it is; raises DecisionError for an unknown name."""
+    if not options["by"]:
+        return User.import_user()
+    user = User.objects.filter(username=options["by"]).first()
+    if user is None:
+        raise DecisionError(f"there is no user '{options['by'][:50]}'")
+    return user
