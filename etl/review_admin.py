@@ -56,7 +56,9 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Answer with the queue; without a filter, with what is open."""
         if not request.GET and request.method == "GET":
-            return HttpResponseRedirect(f"{request.path}?decision__exact=to_review")
+            request.GET = request.GET.copy()  # type: ignore[assignment] # a mutable copy serves as well
+            request.GET["decision__exact"] = "to_review"  # type: ignore[misc]
+            request.META["QUERY_STRING"] = request.GET.urlencode()
         return super().changelist_view(request, {"title": "Possible duplicates", **(extra_context or {})})
 
     @in_own_transactions
@@ -69,8 +71,8 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
             return super().change_view(request, object_id, form_url, extra_context)  # says so, as every page does
         if request.method != "POST":
             return self._show(request, pair, extra_context or {})
-        if not self.has_decide_permission(request):
-            raise PermissionDenied
+        if not self.has_decide_permission(request) or "decision" not in request.POST:
+            raise PermissionDenied  # pairs are decided about, never edited
         try:
             decided = self._decide(request, pair)
         except EtlError as error:
