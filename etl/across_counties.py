@@ -8,13 +8,13 @@ from itertools import batched
 from django.db import connection
 from django.db.models import Q
 
-from etl.groups import match_record, read_members, shared_contacts
+from etl.groups import Member, match_record, read_members, shared_contacts
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
-from etl.pairs import read_separations, save_pairs
+from etl.pairs import Separations, read_separations, save_pairs
 from etl.resilience import with_retries
 from etl.stages.evidence import judge
-from etl.stages.records import Reference, Verdict
+from etl.stages.records import Pair, Reference, Verdict
 
 State = SourceRecordVersion.State
 AT_ONCE = 500  # pairs
@@ -46,9 +46,11 @@ WHERE fresh.is_new AND other.county_code <> fresh.county_code
 def pair_across_counties(run: ImportRun, reference: Reference) -> None:
     """Put up for review what has one national code, or one name and one private phone, in two counties."""
     shared = with_retries(shared_contacts)
+    separations = with_retries(read_separations)
     pairs: list[tuple[int, int]] = with_retries(partial(_find, shared))
     for portion in batched(sorted(pairs), AT_ONCE):
-        with_retries(partial(_save, portion, reference, shared, run))
+        members, questions = with_retries(partial(_ask, portion, reference, shared))
+        with_retries(partial(_save, members, questions, separations, run))
 
 
 def _find(shared: AbstractSet[str]) -> list[tuple[int, int]]:
@@ -59,19 +61,20 @@ def _find(shared: AbstractSet[str]) -> list[tuple[int, int]]:
         return [*{(min(pair), max(pair)) for pair in (*found, *cursor.fetchall())}]
 
 
-def _save(portion: Sequence[tuple[int, int]], reference: Reference, shared: frozenset[str], run: ImportRun) -> None:
-    wanted = {record for pair in portion for record in pair}
-    rows = SourceRecord.objects.filter(pk__in=wanted).annotate(is_pending=Q(latest_version__state=State.PENDING))
-    members = read_members(rows)
+def _ask(
+    portion: Sequence[tuple[int, int]], reference: Reference, shared: frozenset[str]
+) -> tuple[list[Member], list[Pair]]:
+    """Return the records of these pairs, and those of the pairs that want a person."""
+    rows = SourceRecord.objects.filter(pk__in={record for pair in portion for record in pair})
+    members = read_members(rows, pending=Q(latest_version__state=State.PENDING))
     place_of = {member.row.pk: place for place, member in enumerate(members)}
     records = [match_record(member, reference, shared) for member in members]
-    judged = [
-        judge(records[one], records[other], first=one, second=other)
-        for first, second in portion
-        for one, other in [(place_of[first], place_of[second])]
-    ]
-    questions = [pair for pair in judged if pair.verdict is Verdict.REVIEW]
+    places = ((place_of[first], place_of[second]) for first, second in portion)
+    judged = (judge(records[one], records[other], first=one, second=other) for one, other in places)
+    return members, [pair for pair in judged if pair.verdict is Verdict.REVIEW]
+
+
+def _save(members: Sequence[Member], questions: Sequence[Pair], separations: Separations, run: ImportRun) -> None:
     with fenced(run):
-        save_pairs(
-            [member.row for member in members], questions, changed=frozenset(), separations=read_separations(), run=run
-        )
+        rows = [member.row for member in members]
+        save_pairs(rows, questions, changed=frozenset(), separations=separations, run=run)

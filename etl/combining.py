@@ -10,12 +10,11 @@ from django.db import connection
 from core.crypto import Unreadable
 from core.models import AuditEntry, User
 from etl.errors import DecisionError
+from etl.facility_rows import PLACE_COLUMNS
 from etl.models import SourceRecord, SourceRecordVersion
 from etl.restore import lay_out, restore_rows
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService, Pin, RetiredCode
 from facilities.pin_targets import POSITION, contact_target, service_target
-
-_PLACE_COLUMNS = ("county", "constituency", "ward")
 
 
 def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: AbstractSet[str] = frozenset()) -> None:
@@ -131,8 +130,8 @@ class _Bequest:
     def __init__(self, gone: Facility, into: Facility, waived: AbstractSet[str]) -> None:
         self._gone, self._into = gone, into
         theirs = {pin.target for pin in into.pins.all()}
-        if theirs & set(_PLACE_COLUMNS):
-            theirs |= set(_PLACE_COLUMNS)  # a place is pinned whole
+        if theirs & set(PLACE_COLUMNS):
+            theirs |= set(PLACE_COLUMNS)  # a place is pinned whole
         left = theirs | waived | {"is_active"}  # what is in service on either side is
         self._pins = [pin for pin in gone.pins.all() if pin.target not in left]
         self._targets = {pin.target for pin in self._pins}
@@ -201,4 +200,4 @@ class _Bequest:
     def _columns(self) -> Iterable[str]:
         names = {field.name for field in Facility._meta.concrete_fields}  # noqa: SLF001 - documented API
         for target in self._targets & names:
-            yield from _PLACE_COLUMNS if target in _PLACE_COLUMNS else (target,)
+            yield from PLACE_COLUMNS if target in PLACE_COLUMNS else (target,)

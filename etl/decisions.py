@@ -6,21 +6,23 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core.audit import acting
 from core.models import User
 from etl.batch import new_writer, write_groups
+from etl.codes import find_facility
 from etl.combining import absorb, own_class, raised_by_person, release
+from etl.decided_pairs import close_answered, mark_merged, own_record, part_records, tell_apart
 from etl.entered import note_entered, only_entered, pin_entered
 from etl.errors import DecisionError
-from etl.explain import find_facility
+from etl.facility_rows import PLACE_COLUMNS, column_of
 from etl.groups import Group, Member, match_record, whole_groups
 from etl.key_check import check_keys
 from etl.lock import fenced, import_lock, session_of
-from etl.models import DuplicatePair, FieldChoice, ImportRun, SourceRecord
-from etl.pairs import Decision, read_separations
+from etl.models import FieldChoice, ImportRun, SourceRecord
+from etl.pairs import read_separations
 from etl.reference import read_reference
 from etl.resilience import with_retries
 from etl.runs import close_run, open_run, rehearse, running
@@ -28,10 +30,6 @@ from etl.sources import ENTERED
 from etl.stages.evidence import find_veto
 from etl.stages.merge import CHOOSABLE, PLACE, fold, value_of
 from facilities.models import Facility, RetiredCode
-
-MOST_PAIRED = (
-    400  # pairs of records written for one word on two facilities; of more, each with the first of the other side
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +131,21 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     groups = _groups_of(order.codes)
     if len(groups) < 2:
         raise DecisionError("these codes name one facility: name two or more that are to become one")
-    names = {facility.facility_code: _title(facility) for facility in groups}
+    names = {facility.facility_code: f"{facility.shown_name}, {facility.county}" for facility in groups}
     warnings = tuple(_find_warnings(groups))
     survivor = _survivor(groups, order.keep)
     others = [facility for facility in groups if facility != survivor]
     waived = _note_choices(order.choices, groups, survivor, run.started_by)
-    _settle_pairs_of_merge(groups, run)
+    mark_merged(groups, run)
     moved = sum(len(groups[facility].members) for facility in others)
     for facility in others:
         absorb(facility, survivor, session=session_of(run), user=run.started_by, waived=waived)
     _fold([survivor.pk], run)
-    _close_answered_pairs(survivor)
+    close_answered(survivor)
     retired = tuple(sorted(facility.facility_code for facility in others))
     return Decided(
         run.pk, "merge", (survivor.facility_code,), retired=retired, records_moved=moved, names=names, warnings=warnings
     )
-
-
-def _title(facility: Facility) -> str:
-    name = "a confidential place" if facility.is_confidential else facility.facility_name
-    return f"{name}, {facility.county}"
 
 
 def _find_warnings(groups: Mapping[Facility, Group]) -> Iterator[str]:
@@ -160,7 +153,7 @@ def _find_warnings(groups: Mapping[Facility, Group]) -> Iterator[str]:
     told_apart, reference = read_separations().facilities, read_reference()
     for one, other in combinations(groups, 2):
         codes = f"{one.facility_code} and {other.facility_code}"
-        records = (match_record(_own_record(groups[side]), reference, frozenset()) for side in (one, other))
+        records = (match_record(own_record(groups[side]), reference, frozenset()) for side in (one, other))
         if veto := find_veto(*records):
             yield f"{codes}: {veto}"
         if tuple(sorted((one.pk, other.pk))) in told_apart:
@@ -231,18 +224,14 @@ def _note_choices(
 def _who_says(group: Group, name: str) -> Member | None:
     """Return the source record whose word the facility has for a field."""
     golden = value_of(fold(group.contributors), name)
-    return (
-        next((m for m in group.members if value_of(m.record, name) == golden), None)
-        if golden not in (None, "")
-        else None
-    )
+    if golden in (None, ""):
+        return None
+    return next((member for member in group.members if value_of(member.record, name) == golden), None)
 
 
 def columns_of(name: str) -> set[str]:
     """Return the columns, or the pin's target, of a field that sources are chosen for."""
-    if name == PLACE:
-        return {"county", "constituency", "ward"}
-    return {{"name": "facility_name", "status": "operational_status"}.get(name, name)}
+    return set(PLACE_COLUMNS) if name == PLACE else {column_of(name)}
 
 
 def _fold(facilities: Iterable[int], run: ImportRun) -> None:
@@ -258,85 +247,9 @@ def _separate(codes: Sequence[str], run: ImportRun) -> Decided:
     groups = _groups_of(codes)
     if len(groups) < 2:
         raise DecisionError("these codes name one facility: use `duplicates split` to take it apart")
-    facilities = list(groups)
-    for place, one in enumerate(facilities):
-        for other in facilities[place + 1 :]:
-            _tell_apart(groups[one].members, groups[other].members, run)
-    return Decided(run.pk, "separate", tuple(facility.facility_code for facility in facilities))
-
-
-def _tell_apart(ones: Sequence[Member], others: Sequence[Member], run: ImportRun) -> None:
-    """Mark the pairs between two sets of records, so that the word holds whichever of them stand for what later."""
-    if len(ones) * len(others) > MOST_PAIRED:
-        crossing = [(one, others[0]) for one in ones] + [(ones[0], other) for other in others[1:]]
-    else:
-        crossing = [(one, other) for one in ones for other in others]
-    rows = [_decided_pair(one, other, Decision.SEPARATE, "a person told them apart", run) for one, other in crossing]
-    _write_decided(rows)
-
-
-def _decided_pair(one: Member, other: Member, decision: str, reason: str, run: ImportRun) -> DuplicatePair:
-    first, second = sorted((one.row.pk, other.row.pk))
-    return DuplicatePair(
-        first_id=first, second_id=second, score=0.0, reason=reason, run=run,
-        decision=decision, decided_by=run.started_by, decided_at=timezone.now(),
-    )  # fmt: skip
-
-
-def _write_decided(rows: Sequence[DuplicatePair]) -> None:
-    """Write decisions; a pair that matching had scored keeps its score and its reason."""
-    DuplicatePair.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["first", "second"],
-        update_fields=["decision", "decided_by", "decided_at"],
-        batch_size=1000,
-    )
-    if rows:
-        unscored = DuplicatePair.objects.filter(features={}, first__in=[row.first_id for row in rows])
-        unscored.filter(decision=rows[0].decision).update(reason=rows[0].reason)
-
-
-# pairs after a merge
-
-
-def _settle_pairs_of_merge(groups: Mapping[Facility, Group], run: ImportRun) -> None:
-    """Mark the pairs between the facilities as merged by a person; there is one at least, with its evidence."""
-    now = {"decision": Decision.MERGED, "decided_by": run.started_by, "decided_at": timezone.now()}
-    facilities = list(groups)
-    for place, one in enumerate(facilities):
-        for other in facilities[place + 1 :]:
-            between = _pairs_between(one.pk, other.pk)
-            told_apart = Q(decision=Decision.SEPARATE, decided_by__isnull=False)
-            merged_in = Q(first__home__isnull=False) | Q(second__home__isnull=False)
-            if not between.exclude(told_apart & merged_in).update(**now):
-                pair = _own_record(groups[one]), _own_record(groups[other])
-                _write_decided([_decided_pair(*pair, Decision.MERGED, "a person merged them", run)])
-
-
-def _own_record(group: Group) -> Member:
-    """Return a record that a facility had before it absorbed others."""
-    return next((member for member in group.members if member.row.home_id is None), group.members[0])
-
-
-def _pairs_between(one: int, other: int) -> QuerySet[DuplicatePair]:
-    """Return the pairs of a record of one facility with one of the other."""
-    return DuplicatePair.objects.filter(
-        Q(first__facility=one, second__facility=other) | Q(first__facility=other, second__facility=one)
-    )
-
-
-def _close_answered_pairs(facility: Facility) -> None:
-    """Close open questions about a facility that earlier words on its parts answer; a split asks them again."""
-    apart = read_separations().facilities
-    of_facility = Q(first__facility=facility) | Q(second__facility=facility)
-    for pair in DuplicatePair.objects.filter(of_facility, decision=Decision.TO_REVIEW).select_related(
-        "first", "second"
-    ):
-        one, other = sorted((pair.first.facility_id or 0, pair.second.facility_id or 0))
-        if (one, other) in apart:
-            pair.decision = Decision.SEPARATE
-            pair.save(update_fields=["decision"])
+    for one, other in combinations(groups, 2):
+        tell_apart(groups[one].members, groups[other].members, run)
+    return Decided(run.pk, "separate", tuple(facility.facility_code for facility in groups))
 
 
 # splitting
@@ -362,7 +275,7 @@ def _split(code: str, records: Sequence[int], run: ImportRun) -> Decided:
         leaving = [member for member in members if member.row.home_id == part.pk]
         moved += len(leaving)
         released.append(release(part).pk)
-        _part_records(leaving, [member for member in members if member not in leaving], run)
+        part_records(leaving, [member for member in members if member not in leaving], run)
     _fold([facility.pk, *released], run)
     _take_withdrawn_out_of_service([facility.pk, *released])
     return Decided(run.pk, "split", (facility.facility_code, *codes), restored=codes, records_moved=moved)
@@ -392,7 +305,6 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
         raise DecisionError(
             f"nothing of {facility.facility_code} itself would be left: name the code to take out instead"
         )
-    SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(home=None)
     ids = write_groups([Group(tuple(rest), facility.pk), Group(tuple(chosen), None)], new_writer(run), run)
     new = Facility.objects.get(pk=ids[1])
     SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(facility=new)
@@ -400,7 +312,7 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
         new.is_confidential = True  # what leaves it stays hidden, too
         new.save(update_fields=["is_confidential"])
         new.seal_position()
-    _part_records(chosen, rest, run)
+    part_records(chosen, rest, run)
     _take_withdrawn_out_of_service(ids)
     codes = facility.facility_code, new.facility_code
     return Decided(run.pk, "split", codes, restored=(new.facility_code,), records_moved=len(chosen))
@@ -410,16 +322,3 @@ def _is_hidden_as_a_whole(facility: Facility, members: Sequence[Member]) -> bool
     """Return whether a facility is confidential for more than what one of these records, or one merged into it, says."""
     explained = any(m.record.is_confidential for m in members) or not own_class(facility)
     return facility.is_confidential and (raised_by_person(facility) or not explained)
-
-
-def _part_records(ones: Sequence[Member], others: Sequence[Member], run: ImportRun) -> None:
-    """Tell what was split apart; what a person had merged it with that was merged in, too, is asked about again."""
-    own = [member for member in others if member.row.home_id is None]
-    _tell_apart(ones, own, run)
-    mine, rest = [m.row.pk for m in ones], [m.row.pk for m in others if m.row.home_id is not None]
-    crossing = Q(first__in=mine, second__in=rest) | Q(first__in=rest, second__in=mine)
-    merged = DuplicatePair.objects.filter(crossing, decision=Decision.MERGED)
-    merged.filter(features={}).delete()  # a person's word alone, with no evidence to ask about
-    merged.update(decision=Decision.TO_REVIEW, decided_by=None, decided_at=None)
-    closed = DuplicatePair.objects.filter(Q(first__in=mine) | Q(second__in=mine), decision=Decision.SEPARATE)
-    closed.filter(decided_by__isnull=True).update(decision=Decision.TO_REVIEW)

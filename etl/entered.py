@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from core.crypto import Unreadable
-from etl.facility_rows import existing_state, planned_targets
+from etl.facility_rows import column_of, existing_state, planned_targets
 from etl.ledger import private_contact_indexes
 from etl.models import ImportRun, SourceRecord
 from etl.sources import ENTERED
@@ -73,11 +73,8 @@ def say_entered(rows: Sequence[SourceRecord]) -> dict[int, tuple[FacilityRecord,
 
 def _everything(facility: Facility) -> set[str]:
     """Return the targets of all that a facility says."""
-    columns = (
-        "registration_number", "facility_name", "facility_type", "operational_status", "county", "constituency", "ward",
-        "address", "town", "level", "ownership", "opening_hours", "website", "has_gender_desk",
-    )  # fmt: skip
-    targets = {name for name in columns if getattr(facility, name) not in (None, "")}
+    columns = (column_of(name) for name in FIELDS)
+    targets = {column for column in columns if getattr(facility, column) not in (None, "")}
     targets |= {contact_target(c.contact_type.code, c.value_index) for c in facility.contacts.all()}
     targets |= {service_target(service.service_category.code) for service in facility.services.all()}
     return targets | ({POSITION} if hasattr(facility, "coordinate") else set())

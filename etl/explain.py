@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.db.models import Q
 from django.utils import timezone
 
-from etl.errors import UnknownFacilityError
+from etl.codes import find_facility
 from etl.models import DuplicatePair, SourceRecord
 from etl.sources import ENTERED
 from facilities.models import Facility
@@ -16,17 +16,6 @@ _WORTH_HAVING = {
     "facility_type": "a type", "constituency": "a constituency", "ward": "a ward", "operational_status": "a status",
     "registration_number": "a registration number", "opening_hours": "opening hours", "address": "an address",
 }  # fmt: skip
-
-
-def find_facility(code: str) -> Facility:
-    """Return the facility that has this code, or had it before a merge; raises UnknownFacilityError."""
-    facility = Facility.objects.with_details().by_code(code)
-    if facility is None:
-        message = (
-            f"no facility has the code {code.strip().upper()[:50]}: look it up in admin, or check for a typing error"
-        )
-        raise UnknownFacilityError(message)
-    return facility
 
 
 def explain(code: str) -> list[str]:
@@ -45,8 +34,7 @@ def explain(code: str) -> list[str]:
 def _who(facility: Facility, code: str) -> Iterator[str]:
     places = (facility.ward, facility.constituency, facility.county)
     where = facility.county if facility.is_confidential else ", ".join(str(place) for place in places if place)
-    name = "a confidential place" if facility.is_confidential else facility.facility_name
-    yield f"{facility.facility_code}: {name}, {where}"
+    yield f"{facility.facility_code}: {facility.shown_name}, {where}"
     if code.strip().upper() != facility.facility_code:
         yield f"  {code.strip().upper()} was retired by a merge and stands for this facility"
     if not facility.is_active:

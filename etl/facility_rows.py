@@ -31,11 +31,20 @@ MUTABLE_COLUMNS = (
 )  # fmt: skip
 
 
-# What the planner calls a column that the model calls otherwise.
-_PLANNED_NAME = {
-    "facility_name": "name", "operational_status": "status",
-    "county": "county_code", "constituency": "constituency_code", "ward": "ward_code",
+# The columns, and names of pins, of the planner's fields; where nothing stands here both are called alike.
+_COLUMN_BY_FIELD = {
+    "name": "facility_name", "status": "operational_status",
+    "county_code": "county", "constituency_code": "constituency", "ward_code": "ward",
 }  # fmt: skip
+_FIELD_BY_COLUMN = {column: name for name, column in _COLUMN_BY_FIELD.items()}
+
+
+def column_of(name: str) -> str:
+    """Return the column, and the pin's target, of a field of plan.FIELDS."""
+    return _COLUMN_BY_FIELD.get(name, name)
+
+
+PLACE_COLUMNS = tuple(column_of(name) for name in PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ def pinned_targets(facility: Facility) -> frozenset[str]:
 
 def planned_targets(pins: Iterable[Pin]) -> frozenset[str]:
     """Return what pins hold in the planner's names; a place is pinned whole."""
-    targets = {_PLANNED_NAME.get(pin.target, pin.target) for pin in pins}
+    targets = {_FIELD_BY_COLUMN.get(pin.target, pin.target) for pin in pins}
     return frozenset(targets.union(PLACE) if targets & set(PLACE) else targets)
 
 

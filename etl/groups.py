@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.entered import say_entered
@@ -36,7 +36,8 @@ class Member:
     """A source record that stands for a facility, with what it says now, since which run, and what a person chose of it.
 
     `last_resort` names the fields that it says only because a facility cannot be without them. `is_new`: nothing was matched
-    with it yet, though it may stand for a facility, as what a person entered since the last import.
+    with it yet, though it may stand for a facility, as what a person entered since the last import. `is_hidden`: it, or the
+    facility that it stands for, is confidential.
     """
 
     row: SourceRecord
@@ -46,6 +47,7 @@ class Member:
     chosen: Mapping[str, int] = field(default_factory=dict, hash=False)
     last_resort: frozenset[str] = frozenset()
     is_new: bool = False
+    is_hidden: bool = False
 
     @property
     def contributor(self) -> Contributor:
@@ -126,23 +128,25 @@ def shared_contacts() -> frozenset[str]:
 def _county_members(county_code: str, pending: Q, settled: AbstractSet[int], run: ImportRun) -> list[Member]:
     """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
     moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
-    rows = (
-        SourceRecord.objects.filter(Q(county_code=county_code) | Q(facility__in=moved))
-        .filter(pending | _STANDING)
-        .annotate(is_pending=pending)
-    )
-    members = read_members(rows, settled=settled)
+    rows = SourceRecord.objects.filter(Q(county_code=county_code) | Q(facility__in=moved)).filter(pending | _STANDING)
+    members = read_members(rows, pending=pending, settled=settled)
     return [replace(m, is_new=m.row.source == ENTERED and m.row.first_seen_run_id == run.pk) for m in members]
 
 
+_NONE = Q(pk__in=[])
 _STANDING = Q(facility__isnull=False) & (Q(good_version__isnull=False) | Q(source=ENTERED))
 
 
-def read_members(rows: QuerySet[SourceRecord], *, settled: AbstractSet[int] = frozenset()) -> list[Member]:
-    """Return source records (annotated with is_pending, or none of them pending) with what they say; `settled` wait no more."""
-    records = list(rows.order_by("source", "key", "occurrence"))
-    pending = {row.pk for row in records if getattr(row, "is_pending", False)}
-    version_of = {row.pk: row.latest_version_id if row.pk in pending else row.good_version_id for row in records}
+def read_members(
+    rows: QuerySet[SourceRecord], *, pending: Q = _NONE, settled: AbstractSet[int] = frozenset()
+) -> list[Member]:
+    """Return source records with what they say, those that are pending with their latest version; `settled` wait no more."""
+    records = list(
+        rows.annotate(is_pending=pending, stands_hidden=F("facility__is_confidential")).order_by(
+            "source", "key", "occurrence"
+        )
+    )
+    version_of = {row.pk: row.latest_version_id if row.is_pending else row.good_version_id for row in records}
     versions = SourceRecordVersion.objects.only("standardised", "run").in_bulk([pk for pk in version_of.values() if pk])
     entered = say_entered([row for row in records if row.source == ENTERED])
     chosen = _choices(records)
@@ -150,9 +154,10 @@ def read_members(rows: QuerySet[SourceRecord], *, settled: AbstractSet[int] = fr
     for row in records:
         version = versions.get(version_of[row.pk] or 0)
         said, last_resort = (opened(row, version), frozenset[str]()) if version else entered[row.pk]
-        is_pending = row.pk in pending and row.pk not in settled
+        is_pending = row.is_pending and row.pk not in settled
+        is_hidden = said.is_confidential or bool(row.stands_hidden)
         said_in = version.run_id if version else 0
-        members.append(Member(row, said, is_pending, said_in, chosen.get(row.pk, {}), last_resort))
+        members.append(Member(row, said, is_pending, said_in, chosen.get(row.pk, {}), last_resort, is_hidden=is_hidden))
     return members
 
 
@@ -221,7 +226,7 @@ def match_record(member: Member, reference: Reference, shared: frozenset[str]) -
         contacts=contacts,
         emails=contacts.intersection(emails),
         is_missing=row.missing_since_id is not None,
-        is_hidden=record.is_confidential,
+        is_hidden=member.is_hidden,
     )
 
 

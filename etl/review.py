@@ -15,7 +15,7 @@ from etl.models import DuplicatePair
 from etl.sources import precedence_of
 from etl.stages.evidence import FEATURES
 from etl.stages.merge import CHOOSABLE, PLACE, POSITION, value_of, what_sources_say
-from facilities.models import Facility
+from facilities.models import Facility, FacilityContact
 from geography.distance import distance_km
 from geography.models import Constituency, County, Ward
 
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One feature's part in the score, and what it could be at most, both in percent of the score's 0..1."""
+    """One feature's part in the score -1..1; `percent` is its size as the length of a bar."""
 
     title: str
     part: float
@@ -132,7 +132,7 @@ def describe(pair: DuplicatePair) -> dict[str, Any]:
         "facilities": [
             {
                 "code": record.facility.facility_code if record.facility else None,
-                "name": title_of(record.facility),
+                "name": record.facility.shown_name if record.facility else NO_FACILITY,
                 "county": record.facility.county.county_name if record.facility else None,
                 "source": record.source,
                 "record": record.pk,
@@ -164,7 +164,7 @@ def describe_parts(facility: Facility) -> dict[str, Any]:
     by_trust = sorted(records, key=lambda row: (precedence_of(row.source), row.key, row.occurrence))
     return {
         "code": facility.facility_code,
-        "name": title_of(facility),
+        "name": facility.shown_name,
         "records": [
             {"record": row.pk, "source": row.source, "came_with": row.home.retired_code if row.home else None}
             for row in records
@@ -190,13 +190,6 @@ def part_to_split(pair: DuplicatePair) -> tuple[str, list[int]]:
         assert leaving is not None
         return leaving.retired_code, []
     return code, [second.pk]
-
-
-def title_of(facility: Facility | None) -> str:
-    """Return a facility's name, or what stands for that of a confidential one."""
-    if facility is None:
-        return NO_FACILITY
-    return "a confidential place" if facility.is_confidential else facility.facility_name
 
 
 def compare(pair: DuplicatePair) -> Comparison:
@@ -263,7 +256,7 @@ def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
         return _place_name(*value)
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value if part)
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return {True: "yes", False: "no"}.get(value, str(value))
 
 
 def _place_name(county_code: str, constituency_code: str, ward_code: str) -> str:
@@ -285,20 +278,13 @@ def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
     position = getattr(facility, "coordinate", None)
     contacts = ", ".join(sorted(_contact(contact) for contact in facility.contacts.all()))
     services = ", ".join(sorted(str(s.service_category) for s in facility.services.all() if s.is_active))
-    address = (
-        ""
-        if not facility.address
-        else "cannot be read"
-        if isinstance(facility.address, Unreadable)
-        else facility.address
-    )
     values = {
         "name": facility.facility_name,
         "facility_type": str(facility.facility_type or ""),
         "status": str(facility.operational_status or "") if facility.is_active else "out of service",
         PLACE: place,
         "town": facility.town,
-        "address": str(address),
+        "address": _opened(facility.address),
         "contacts": contacts,
         "services": services,
         "registration_number": facility.registration_number or "",
@@ -344,9 +330,12 @@ _LABELS = {
 }  # fmt: skip
 
 
-def _contact(contact: Any) -> str:
-    is_unreadable = isinstance(contact.contact_value, Unreadable)
-    return "cannot be read" if is_unreadable else f"{contact.contact_type} {mask(str(contact.contact_value))}"
+def _contact(contact: FacilityContact) -> str:
+    return f"{contact.contact_type} {mask(_opened(contact.contact_value))}"
+
+
+def _opened(value: str) -> str:
+    return "cannot be read" if isinstance(value, Unreadable) else str(value)
 
 
 def _pinned(name: str, one: Facility | None, other: Facility | None) -> frozenset[str]:

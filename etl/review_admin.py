@@ -16,7 +16,7 @@ from core.middleware import in_own_transactions
 from core.models import User
 from etl import decisions, review
 from etl.errors import DecisionError, EtlError
-from etl.models import DuplicatePair
+from etl.models import DuplicatePair, SourceRecord
 
 STATES = {"to_review": "open", "merged": "one place", "separate": "two places"}
 
@@ -136,11 +136,11 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
 
     @display(description="One")
     def one(self, pair: DuplicatePair) -> str:
-        return f"{review.title_of(pair.first.facility)} ({pair.first.source})"
+        return f"{_name(pair.first)} ({pair.first.source})"
 
     @display(description="Other")
     def other(self, pair: DuplicatePair) -> str:
-        return f"{review.title_of(pair.second.facility)} ({pair.second.source})"
+        return f"{_name(pair.second)} ({pair.second.source})"
 
     @display(description="County")
     def county(self, pair: DuplicatePair) -> str:
@@ -164,6 +164,10 @@ def _seen(pair: DuplicatePair) -> str:
     """Return what a page showed: the facilities that the records stand for, and what was decided."""
     codes = (record.facility.facility_code if record.facility else "-" for record in (pair.first, pair.second))
     return " ".join((*codes, pair.decision))
+
+
+def _name(record: SourceRecord) -> str:
+    return record.facility.shown_name if record.facility else review.NO_FACILITY
 
 
 def _next_open(pair: DuplicatePair) -> DuplicatePair | None:

@@ -170,6 +170,11 @@ class Facility(models.Model):
     def __str__(self) -> str:
         return self.facility_name
 
+    @property
+    def shown_name(self) -> str:
+        """The name as lists, reports and messages may show it: a confidential place has none there."""
+        return "a confidential place" if self.is_confidential else self.facility_name
+
     def clean(self) -> None:
         """Raise ValidationError where a place does not lie inside the one above it; the database would refuse it, too."""
         if self.ward and not self.constituency:

@@ -24,7 +24,7 @@ NAME_WEIGHT, LOCATION_WEIGHT, CONTACT_WEIGHT = 0.5, 0.3, 0.2
 THRESHOLD = 0.8
 ROUNDING = 1e-9  # two equal facilities without contacts score 0.8 exactly
 
-FEW = 20  # copies of one place that are paired with another's by a contact
+FEW = 20  # of many records of one place, with one code or contact, so many are paired with others
 CELLS_AT_ONCE = 4_000_000  # of a matrix of names: 16 MB of float32
 PAIRS_AT_ONCE = 200_000
 MARGIN = 0.01  # percent by which a float32 may be off: what lies so near the cut-off is scored again

@@ -10,11 +10,10 @@ from itertools import chain, combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.stages.candidates import find_candidates, find_namesakes
+from etl.stages.candidates import FEW, find_candidates, find_namesakes
 from etl.stages.evidence import InBulk, find_veto, judge
 from etl.stages.records import MatchRecord, Pair, Verdict
 
-FEW = 20  # of many records with one code, or of one facility, so many are compared with each other
 CROWD = 200  # places of one constituency with the same own words: a hostile file, or a list of "Clinic"
 MOST_ASKED = 20  # questions about one record that a person is asked at a time, the best first
 

@@ -1,7 +1,7 @@
 """What speaks for and against two records being one place: vetoes, and features whose parts add up to a score.
 
 The document's `similarity` (candidates.py) only chooses who is looked at; this decides. Every weight and threshold was set
-on the labelled pairs of tests/data/labelled_pairs.jsonl; docs/duplicates.md says how well they do.
+on tests/data/labelled_pairs.jsonl and tried on two sets labelled afterwards; docs/duplicates.md says how well they do.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -301,3 +301,16 @@ def test_a_merge_by_codes_names_the_places_and_warns_of_what_speaks_against_it(q
     assert duplicates("separate", queue.pk, "--by", "amina")[0] == 0
     assert str(DuplicatePair.objects.get(pk=queue.pk).decided_by) == "amina"
     assert "told them apart before" in duplicates("merge", queue.pk, "--dry-run")[1]
+
+
+def test_no_score_tells_how_far_a_place_lies_from_one_that_a_person_hid(db, tmp_path):
+    hidden = provider(0, contact="", latitude="-1.2800", longitude="36.8100")
+    write_providers(tmp_path, [hidden])
+    run_import(tmp_path, "other_services", allow_shrink=True)
+    Facility.objects.update(is_confidential=True)
+    Facility.objects.get().seal_position()
+    beside = provider(0, contact="", location="Plot 9", latitude="-1.2900", longitude="36.8100")  # 1.1 km
+    write_providers(tmp_path, [hidden, beside])
+    run_import(tmp_path, "other_services", allow_shrink=True)
+    pair = DuplicatePair.objects.get()
+    assert pair.features["distance"] == 0.2, "as of any place within two kilometres"
