@@ -45,9 +45,9 @@ labelled: .venv/.installed-dev ## precision and recall of matching on the labell
 	@$(BIN)/python -m benchmarks.labelled $(ARGS)
 
 requirements: .venv/.installed-dev ## compile the hashed requirements anew from pyproject.toml
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.12 \
+	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.12 \
 		--custom-compile-command "make requirements" --quiet pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.12 \
+	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.12 \
 		--custom-compile-command "make requirements" --quiet --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: stop ## remove the environment and everything under var/
