@@ -1,12 +1,15 @@
 """The audit trail: triggers in PostgreSQL write it, so that bulk writes, admin edits and raw SQL all appear in it.
 
 A model takes part by declaring `audit_hides`, the columns of which its images hold a short hash only (mostly none), and may
-name `audit_ignores`, columns that count for nothing. The application role may only read the trail (see database_roles.py).
+name `audit_ignores`, columns that count for nothing, and `audit_seals`, columns whose values seal_images() may hide later, with
+the column that holds them then. The application role may only read the trail (see database_roles.py).
 Who changed a row comes from acting(), for the transaction it opens.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.apps import apps
 from django.db import connection, models, transaction
@@ -79,6 +82,31 @@ END
 $function$;
 REVOKE ALL ON FUNCTION public.record_audit() FROM PUBLIC;
 """
+# The one door through which the application role changes images: it can hide the columns that a model names, once, and
+# nothing else. What it puts in their place is up to it; that they say what they said is up to facilities/sealing.py.
+_SEAL = """
+CREATE OR REPLACE FUNCTION public.audit_image_may_become(table_name text, image jsonb, sealed jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $function$
+  SELECT image IS NOT DISTINCT FROM sealed OR CASE table_name {cases} ELSE false END
+$function$;
+CREATE OR REPLACE FUNCTION public.seal_audit_images(entries jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
+DECLARE
+  changed bigint;
+BEGIN
+  UPDATE public.audit_trail a SET old_values = e.old_values, new_values = e.new_values
+  FROM jsonb_to_recordset(entries) AS e(audit_id bigint, old_values jsonb, new_values jsonb)
+  WHERE a.audit_id = e.audit_id
+    AND public.audit_image_may_become(a.table_name, a.old_values, e.old_values)
+    AND public.audit_image_may_become(a.table_name, a.new_values, e.new_values);
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  IF changed <> jsonb_array_length(entries) THEN
+    RAISE EXCEPTION 'an audit image can be sealed, and not changed in any other way';
+  END IF;
+END
+$function$;
+REVOKE ALL ON FUNCTION public.seal_audit_images(jsonb) FROM PUBLIC;
+"""
 
 
 @contextmanager
@@ -112,14 +140,33 @@ def audited_models() -> list[type[models.Model]]:
     return sorted((m for m in every if hasattr(m, "audit_hides")), key=lambda m: m._meta.db_table)
 
 
+def seal_images(entries: Collection[Mapping[str, Any]]) -> None:
+    """Replace images of audit rows (audit_id, old_values, new_values) by sealed ones; the database refuses anything else."""
+    if entries:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT public.seal_audit_images(%s::jsonb)", [json.dumps(list(entries))])
+
+
 def install_triggers() -> None:
     """Create the trigger function and three triggers for each audited table anew; only the tables' owner can."""
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
         cursor.execute(_FUNCTION)
+        cursor.execute(_SEAL.format(cases=" ".join(_seal_cases())))
         for model in audited_models():
             if model._meta.db_table in tables:  # half of the migrations may be undone
                 cursor.execute(_trigger_ddl(model))
+
+
+def _seal_cases() -> Iterator[str]:
+    """Yield, for each model with audit_seals, when one image may become another: the same but for what is sealed."""
+    for model in audited_models():
+        for seal, columns in getattr(model, "audit_seals", {}).items():
+            hidden = ", ".join(f"'{name}'" for name in (seal, *columns))
+            yield (
+                f"WHEN '{model._meta.db_table}' THEN image - ARRAY[{hidden}] = sealed - ARRAY[{hidden}]"
+                f" AND image->>'{seal}' IS NULL AND sealed->>'{seal}' LIKE 'gAAAA%'"
+            )
 
 
 def _trigger_ddl(model: type[models.Model]) -> str:

@@ -23,7 +23,9 @@ GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};
 REVOKE ALL ON audit_trail, django_migrations FROM {role};
 REVOKE ALL ON SEQUENCE audit_trail_audit_id_seq FROM {role};
 GRANT SELECT ON audit_trail, django_migrations TO {role};
+GRANT EXECUTE ON FUNCTION seal_audit_images(jsonb) TO {role};
 """
+_GRANTS_ON_ACCESS_LOG = "REVOKE UPDATE, DELETE, TRUNCATE ON access_log FROM {role}"
 
 
 @contextmanager
@@ -73,4 +75,7 @@ def apply_rules(**_: Any) -> None:
         if role == user:
             log.warning("one database role for everything", code="roles-not-apart", remedy="set DATABASE_OWNER_URL")
             return
-        cursor.execute(_GRANTS.format(role=connection.ops.quote_name(role)))
+        quoted = connection.ops.quote_name(role)
+        cursor.execute(_GRANTS.format(role=quoted))
+        if "access_log" in connection.introspection.table_names(cursor):
+            cursor.execute(_GRANTS_ON_ACCESS_LOG.format(role=quoted))

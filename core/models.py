@@ -2,12 +2,15 @@
 
 from django.contrib.auth.models import AbstractUser, Group
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Now
 
+from core.crypto import EncryptedTextField
+from core.roles import IMPORT_USER
+
 # the facility that a row of any table is or belongs to; facilities and their children name it alike
 FACILITY_ID = KeyTextTransform("facility_id", Coalesce("new_values", "old_values"))
-IMPORT_USER = "import"  # the system user that imports run as
 
 
 class User(AbstractUser):
@@ -75,3 +78,78 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.table_name} {self.record_id}"
+
+
+class AccessLog(models.Model):
+    """One decision about personal or protected values, an export or an import: who asked for what, and what was answered.
+
+    The application role may add rows, and neither change nor delete them (see database_roles.py).
+    """
+
+    class Result(models.TextChoices):
+        ALLOWED = "allowed"
+        DENIED = "denied"
+        LIMITED = "limited"  # allowed in itself, but too often in too short a time
+
+    access_id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True)
+    action = models.CharField(max_length=30, help_text="reveal, see, edit, export, import ...")
+    resource = models.CharField(
+        max_length=200, help_text="facility:CODE value, a run, an export and its audience, a page"
+    )
+    result = models.CharField(max_length=20, choices=Result)
+    reason = EncryptedTextField(blank=True, help_text="as the person typed it")
+    count = models.PositiveBigIntegerField(null=True, help_text="how many facilities an export or import touched")
+    at = models.DateTimeField(db_default=Now())
+    ip = models.GenericIPAddressField(null=True, help_text="NULL for a command")
+
+    class Meta:
+        db_table = "access_log"
+        ordering = ["-access_id"]
+        verbose_name_plural = "access log"
+        indexes = [
+            models.Index(fields=["user", "action", "at"], name="idx_access_user"),
+            models.Index(fields=["at"], name="idx_access_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource}: {self.result}"
+
+
+class Approval(models.Model):
+    """What one person asked for and another one decides: see core/approvals.py."""
+
+    class Kind(models.TextChoices):
+        JOIN_SAFEGUARDING = "join-safeguarding"
+        LOWER_PROTECTION = "lower-protection"
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        APPROVED = "approved"
+        REFUSED = "refused"
+
+    audit_hides = ()
+
+    approval_id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=30, choices=Kind)
+    subject = models.CharField(max_length=100, help_text="what it is about: a user name, a facility code")
+    reason = EncryptedTextField()
+    state = models.CharField(max_length=20, choices=State, default=State.OPEN)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now())
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "approvals"
+        ordering = ["-approval_id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(state="approved") | (Q(decided_by__isnull=False) & ~Q(decided_by=F("asked_by"))),
+                name="approved_by_another",
+            ),
+            models.UniqueConstraint(fields=["kind", "subject"], condition=Q(state="open"), name="asked_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.subject}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from core.crypto import Unreadable
+from core.crypto import Unreadable, decrypt
 from core.models import AuditEntry, User
 from etl.errors import DecisionError
 from etl.facility_rows import PLACE_COLUMNS
@@ -15,6 +15,8 @@ from etl.models import SourceRecord, SourceRecordVersion
 from etl.restore import lay_out, restore_rows
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService, Pin, RetiredCode
 from facilities.pin_targets import POSITION, contact_target, service_target
+from facilities.protection import Details
+from facilities.sealing import seal_history
 
 
 def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: AbstractSet[str] = frozenset()) -> None:
@@ -42,6 +44,8 @@ def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: 
     bequest.hand_over()
     Pin.objects.bulk_create(pins)
     _settle(into, is_confidential=own[0], is_active=own[1] or retired.was_active)
+    if into.is_confidential:
+        seal_history([into.pk])  # and of what was merged into it, which is the same place
 
 
 def release(retired: RetiredCode) -> Facility:
@@ -62,13 +66,14 @@ def release(retired: RetiredCode) -> Facility:
             " OR COALESCE(image->>'facility_id', '') <> %s",
             [str(retired.facility_was)],
         )
-        _free_number(cursor, survivor)
+        has_number = _free_number(cursor, survivor)
         restore_rows(cursor)
     back = Facility.objects.get(pk=retired.facility_was)
     back.is_confidential = retired.was_confidential or raised_by_person(survivor, since=retired.retired_at)
     back.is_active = retired.was_active
+    if not has_number:
+        back.open_columns().registration_number = None
     back.save(update_fields=["is_confidential", "is_active"])
-    back.seal_position()
     SourceRecord.objects.filter(home=retired).update(facility=back, home=None)
     retired.delete()  # and the pins that came with it
     _settle(survivor, is_confidential=own[0], is_active=own[1])
@@ -110,29 +115,34 @@ def _settle(facility: Facility, *, is_confidential: bool, is_active: bool) -> No
     facility.is_confidential = is_confidential or any(part.was_confidential for part in parts)
     facility.is_active = is_active or (facility.is_active and any(part.was_active for part in parts))
     facility.save(update_fields=["is_confidential", "is_active"])
-    facility.seal_position()
 
 
-def _free_number(cursor: Any, survivor: Facility) -> None:
-    """Let the registration number of what comes back be free: the survivor gives it up, a third facility keeps it."""
-    cursor.execute("SELECT image->>'registration_number' FROM undo_rows WHERE table_name = 'facilities'")
-    (number,) = cursor.fetchone() or (None,)
+def _free_number(cursor: Any, survivor: Facility) -> bool:
+    """Return whether what comes back may have its registration number: the survivor gives it up, a third facility keeps it."""
+    columns = "image->>'registration_number', image->>'sealed_details'"
+    cursor.execute(f"SELECT {columns} FROM undo_rows WHERE table_name = 'facilities'")  # noqa: S608 - names of our own columns
+    number, token = cursor.fetchone() or (None, None)
+    if token:
+        sealed = decrypt(token, column="facilities.sealed_details")
+        number = None if isinstance(sealed, Unreadable) else Details.from_text(sealed).registration_number
     if not number:
-        return
+        return True
     Facility.objects.filter(pk=survivor.pk, registration_number=number).update(registration_number=None)
-    if Facility.objects.filter(registration_number=number).exists():
-        cursor.execute("UPDATE undo_rows SET image = image - 'registration_number' WHERE table_name = 'facilities'")
+    if not Facility.objects.filter(registration_number=number).exists():
+        return True
+    cursor.execute("UPDATE undo_rows SET image = image - 'registration_number' WHERE table_name = 'facilities'")
+    return False
 
 
 class _Bequest:
     """What a person pinned on a facility that goes, and nobody pinned on the one that stays."""
 
     def __init__(self, gone: Facility, into: Facility, waived: AbstractSet[str]) -> None:
-        self._gone, self._into = gone, into
+        self._gone, self._into = gone.open_columns(), into
         theirs = {pin.target for pin in into.pins.all()}
         if theirs & set(PLACE_COLUMNS):
             theirs |= set(PLACE_COLUMNS)  # a place is pinned whole
-        left = theirs | waived | {"is_active"}  # what is in service on either side is
+        left = theirs | waived | {"is_active", "is_confidential"}  # service and class have rules of their own
         self._pins = [pin for pin in gone.pins.all() if pin.target not in left]
         self._targets = {pin.target for pin in self._pins}
         self._contacts = [
@@ -162,9 +172,11 @@ class _Bequest:
     def hand_over(self) -> None:
         """Write the pinned values on the facility that stays, once the other one holds them no more."""
         columns = set(self._columns())
-        for name in columns:
-            setattr(self._into, name, getattr(self._gone, name))
         if columns:
+            self._into.open_columns()
+            self._into.is_confidential |= self._gone.is_confidential
+            for name in columns:
+                setattr(self._into, name, getattr(self._gone, name))
             self._into.save(update_fields=sorted(columns))
         self._take_away()
         for contact in self._contacts:

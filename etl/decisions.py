@@ -131,7 +131,7 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     groups = _groups_of(order.codes)
     if len(groups) < 2:
         raise DecisionError("these codes name one facility: name two or more that are to become one")
-    names = {facility.facility_code: f"{facility.shown_name}, {facility.county}" for facility in groups}
+    names = {facility.facility_code: f"{facility.facility_name}, {facility.county}" for facility in groups}
     warnings = tuple(_find_warnings(groups))
     survivor = _survivor(groups, order.keep)
     others = [facility for facility in groups if facility != survivor]
@@ -311,7 +311,6 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
     if _is_hidden_as_a_whole(facility, rest):
         new.is_confidential = True  # what leaves it stays hidden, too
         new.save(update_fields=["is_confidential"])
-        new.seal_position()
     part_records(chosen, rest, run)
     _take_withdrawn_out_of_service(ids)
     codes = facility.facility_code, new.facility_code

@@ -73,8 +73,8 @@ def say_entered(rows: Sequence[SourceRecord]) -> dict[int, tuple[FacilityRecord,
 
 def _everything(facility: Facility) -> set[str]:
     """Return the targets of all that a facility says."""
-    columns = (column_of(name) for name in FIELDS)
-    targets = {column for column in columns if getattr(facility, column) not in (None, "")}
+    said = existing_state(facility).fields
+    targets = {column_of(name) for name in FIELDS if said[name] not in (None, "")}
     targets |= {contact_target(c.contact_type.code, c.value_index) for c in facility.contacts.all()}
     targets |= {service_target(service.service_category.code) for service in facility.services.all()}
     return targets | ({POSITION} if hasattr(facility, "coordinate") else set())

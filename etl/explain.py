@@ -1,6 +1,7 @@
 """A facility's life in plain words: where it comes from, what changed it, why records were merged, what is missing."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from django.db.models import Q
 from django.utils import timezone
@@ -13,7 +14,8 @@ from facilities.timeline import Act, timeline
 
 MOST_ACTS = 50
 _WORTH_HAVING = {
-    "facility_type": "a type", "constituency": "a constituency", "ward": "a ward", "operational_status": "a status",
+    "facility_type_id": "a type", "constituency_code": "a constituency", "ward_code": "a ward",
+    "operational_status_id": "a status",
     "registration_number": "a registration number", "opening_hours": "opening hours", "address": "an address",
 }  # fmt: skip
 
@@ -34,7 +36,7 @@ def explain(code: str) -> list[str]:
 def _who(facility: Facility, code: str) -> Iterator[str]:
     places = (facility.ward, facility.constituency, facility.county)
     where = facility.county if facility.is_confidential else ", ".join(str(place) for place in places if place)
-    yield f"{facility.facility_code}: {facility.shown_name}, {where}"
+    yield f"{facility.facility_code}: {facility.facility_name}, {where}"
     if code.strip().upper() != facility.facility_code:
         yield f"  {code.strip().upper()} was retired by a merge and stands for this facility"
     if not facility.is_active:
@@ -114,7 +116,8 @@ def _pins(facility: Facility) -> Iterator[str]:
 
 
 def _missing(facility: Facility) -> Iterator[str]:
-    lacking = [words for name, words in _WORTH_HAVING.items() if not getattr(facility, name)]
+    known = {**vars(facility), **(asdict(facility.details) if facility.details else {})}
+    lacking = [words for name, words in _WORTH_HAVING.items() if not known.get(name)]
     lacking += [] if facility.contacts.exists() else ["a contact"]
     lacking += [] if facility.services.filter(is_active=True).exists() else ["services"]
     lacking += [] if hasattr(facility, "coordinate") else ["a position"]

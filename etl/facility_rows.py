@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from typing import Any
 
 from django.db import models
@@ -21,13 +22,15 @@ from facilities.models import (
     Pin,
     ServiceCategory,
 )
+from facilities.protection import Details
+from facilities.sealing import seal_history
 from geography.models import Constituency, County, Ward
 
 # Every column that an import may change; the others are the row's own (code, created_at, created_by).
 MUTABLE_COLUMNS = (
     "registration_number", "facility_name", "facility_type", "operational_status", "county", "constituency", "ward",
-    "address", "town", "level", "ownership", "opening_hours", "website", "has_gender_desk", "is_confidential", "is_active",
-    "updated_by", "updated_at",
+    "address", "town", "level", "ownership", "opening_hours", "website", "has_gender_desk", "is_confidential", "sealed_details",
+    "is_active", "updated_by", "updated_at",
 )  # fmt: skip
 
 
@@ -45,6 +48,9 @@ def column_of(name: str) -> str:
 
 
 PLACE_COLUMNS = tuple(column_of(name) for name in PLACE)
+NO_DETAILS = Details(*[""] * len(fields_of(Details)))
+# what lies in the sealed column of a confidential place, as the planner calls it
+SEALED_FIELDS = frozenset({"name"} | {field.name for field in fields_of(Details)} - {"facility_name"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +81,25 @@ class RowIds:
 
 def existing_state(facility: Facility) -> FacilityState:
     """Return a facility, read with_details(), as the planner sees it; sealed values stay what they are."""
-    position = getattr(facility, "coordinate", None)
+    position, details = getattr(facility, "coordinate", None), facility.details
     sealed = {"address": facility.address, "position": position and position.sealed_position}
     unreadable = frozenset(name for name, value in sealed.items() if isinstance(value, Unreadable))
+    if details is None:
+        details, unreadable = NO_DETAILS, unreadable | SEALED_FIELDS
     return FacilityState(
         fields={
-            "registration_number": facility.registration_number or "",
-            "name": facility.facility_name,
+            "registration_number": details.registration_number,
+            "name": details.facility_name,
             "facility_type": facility.facility_type_id or "",
             "county_code": facility.county.county_code,
-            "constituency_code": facility.constituency.constituency_code if facility.constituency else "",
-            "ward_code": facility.ward.ward_code if facility.ward else "",
-            "town": facility.town,
+            "constituency_code": details.constituency_code,
+            "ward_code": details.ward_code,
+            "town": details.town,
             "address": facility.address,
             "level": facility.level,
-            "ownership": facility.ownership,
-            "opening_hours": facility.opening_hours,
-            "website": facility.website,
+            "ownership": details.ownership,
+            "opening_hours": details.opening_hours,
+            "website": details.website,
             "status": facility.operational_status.code if facility.operational_status else "",
             "has_gender_desk": facility.has_gender_desk,
             "is_confidential": facility.is_confidential,
@@ -116,14 +124,10 @@ def planned_targets(pins: Iterable[Pin]) -> frozenset[str]:
 
 
 def _planned_position(row: FacilityCoordinate) -> PlannedPosition | None:
-    accuracy = Accuracy(row.accuracy_level)
-    if not row.sealed_position:
-        assert row.latitude is not None
-        assert row.longitude is not None
-        return PlannedPosition(row.latitude, row.longitude, accuracy, is_sealed=False)
-    latitude, _, longitude = str(row.sealed_position).partition(",")
-    to_python = FacilityCoordinate._meta.get_field("latitude").to_python  # noqa: SLF001 - Django's documented API
-    return PlannedPosition(to_python(latitude), to_python(longitude), accuracy, is_sealed=True)
+    degrees = row.degrees
+    return degrees and PlannedPosition(
+        *degrees, Accuracy(row.accuracy_level), is_sealed=row.sealed_position is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +168,20 @@ class FacilityWriter:
         self._write_contacts(changed, id_by_code)
         self._write_services([change for change, _ in changed], id_by_code)
         self._write_positions([change for change, _ in changed if change.position_changed], id_by_code)
+        self._seal_past(changes, facilities)
         return id_by_code
+
+    @staticmethod
+    def _seal_past(changes: Sequence[Change], facilities: Sequence[Facility | None]) -> None:
+        """Seal what was written before of the facilities that turn confidential."""
+        raised = [f.pk for c, f in zip(changes, facilities, strict=True) if f and _turns_confidential(c, f)]
+        if raised:
+            seal_history(raised)
 
     def _row(self, change: Change, existing: Facility | None) -> Facility:
         fields: dict[str, Any] = dict(change.target.fields)
         unchanged_address = existing is not None and "address" not in change.fields
-        return Facility(
+        row = Facility(
             facility_code=change.facility_code,
             registration_number=fields["registration_number"] or None,
             facility_name=fields["name"],
@@ -190,6 +202,12 @@ class FacilityWriter:
             created_by=self.user,
             updated_by=self.user,
         )
+        if row.is_confidential:
+            is_unreadable = "name" in change.target.unreadable
+            row.hold_sealed(
+                None if is_unreadable else _details(fields), before=existing.sealed_details if existing else None
+            )
+        return row
 
     def _write_contacts(self, changed: Sequence[tuple[Change, FacilityRecord]], id_by_code: Mapping[str, int]) -> None:
         """Remove, then take the primary mark off, then upsert: one primary per type holds after every statement."""
@@ -265,6 +283,17 @@ class FacilityWriter:
             unique_fields=["facility"],
             update_fields=["latitude", "longitude", "sealed_position", "accuracy_level"],
         )
+
+
+def _details(fields: Mapping[str, Any]) -> Details:
+    return Details(
+        facility_name=fields["name"],
+        **{name: fields[name] for name in SEALED_FIELDS if name != "name"},
+    )
+
+
+def _turns_confidential(change: Change, facility: Facility) -> bool:
+    return bool(change.target.fields["is_confidential"]) and not facility.is_confidential
 
 
 def _coordinate(facility_id: int, position: PlannedPosition) -> FacilityCoordinate:

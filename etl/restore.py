@@ -23,6 +23,11 @@ def lay_out(cursor: Any, session: str, facilities: Collection[int]) -> None:
         " ORDER BY table_name, record_id, audit_id",
         [session, sorted(facilities)],
     )
+    # what was sealed since comes back confidential: nothing but two people lower that
+    cursor.execute(
+        """UPDATE undo_rows SET image = image || '{"is_confidential": true}'"""
+        " WHERE table_name = 'facilities' AND image->>'sealed_details' IS NOT NULL"
+    )
 
 
 def restore_rows(cursor: Any) -> None:
@@ -36,8 +41,6 @@ def restore_rows(cursor: Any) -> None:
     _delete_made(cursor, DuplicatePair)
     _restore(cursor, DuplicatePair)
     cursor.execute("DROP TABLE undo_rows")
-    for facility in Facility.objects.filter(is_confidential=True, coordinate__latitude__isnull=False):
-        facility.seal_position()  # it was raised since: what was open before stays hidden
 
 
 def _delete_made(cursor: Any, model: Any) -> None:
@@ -54,8 +57,7 @@ def _restore(cursor: Any, model: type[models.Model]) -> None:
     meta = model._meta  # noqa: SLF001 - documented API
     key = meta.pk.column
     columns = [field.column for field in meta.concrete_fields if field.column and field.column != key]
-    # imports raise this; nothing but two people lower it
-    images = {c: "i.is_confidential OR t.is_confidential" if c == "is_confidential" else f'i."{c}"' for c in columns}
+    images = {c: f'i."{c}"' for c in columns}
     table = meta.db_table
     images_of = f"undo_rows u WHERE u.table_name = '{table}' AND u.image IS NOT NULL"
     # over the row as it stands: a column that a migration added since keeps its value

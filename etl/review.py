@@ -15,7 +15,7 @@ from etl.models import DuplicatePair
 from etl.sources import precedence_of
 from etl.stages.evidence import FEATURES
 from etl.stages.merge import CHOOSABLE, PLACE, POSITION, value_of, what_sources_say
-from facilities.models import Facility, FacilityContact
+from facilities.models import Facility, FacilityContact, FacilityCoordinate
 from geography.distance import distance_km
 from geography.models import Constituency, County, Ward
 
@@ -28,7 +28,12 @@ STATES = {
 }
 LARGEST_NUMBER = 1 << 63  # of the database
 HIDDEN = "hidden"
-PROTECTED = frozenset({"name", "town", "address", "contacts", "registration_number", "website", POSITION, PLACE})
+PROTECTED = frozenset(
+    {
+        "name", "town", "address", "contacts", "registration_number", "ownership", "opening_hours", "website", POSITION,
+        PLACE,
+    }
+)  # fmt: skip
 NO_FACILITY = "no facility yet"
 
 
@@ -132,7 +137,7 @@ def describe(pair: DuplicatePair) -> dict[str, Any]:
         "facilities": [
             {
                 "code": record.facility.facility_code if record.facility else None,
-                "name": record.facility.shown_name if record.facility else NO_FACILITY,
+                "name": record.facility.facility_name if record.facility else NO_FACILITY,
                 "county": record.facility.county.county_name if record.facility else None,
                 "source": record.source,
                 "record": record.pk,
@@ -164,7 +169,7 @@ def describe_parts(facility: Facility) -> dict[str, Any]:
     by_trust = sorted(records, key=lambda row: (precedence_of(row.source), row.key, row.occurrence))
     return {
         "code": facility.facility_code,
-        "name": facility.shown_name,
+        "name": facility.facility_name,
         "records": [
             {"record": row.pk, "source": row.source, "came_with": row.home.retired_code if row.home else None}
             for row in records
@@ -293,13 +298,18 @@ def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
         "opening_hours": facility.opening_hours,
         "website": facility.website,
         "has_gender_desk": {True: "yes", False: "no", None: ""}[facility.has_gender_desk],
-        POSITION: str(position or ""),
+        POSITION: _degrees(position),
         "is_confidential": "yes" if is_hidden else "no",
         "sources": ", ".join(facility.source_records.order_by("source").values_list("source", flat=True).distinct()),
     }
     if is_hidden:
         values |= {name: HIDDEN for name in PROTECTED if values[name]} | {PLACE: str(facility.county)}
     return [(name, label, values[name]) for name, label in _LABELS.items()]
+
+
+def _degrees(position: FacilityCoordinate | None) -> str:
+    degrees = position and position.degrees
+    return ", ".join(str(part) for part in degrees) if degrees else ""
 
 
 def _say_records(pair: DuplicatePair, facility: Facility) -> tuple[Sequence[tuple[str, str, str]], ...]:

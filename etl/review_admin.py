@@ -167,7 +167,7 @@ def _seen(pair: DuplicatePair) -> str:
 
 
 def _name(record: SourceRecord) -> str:
-    return record.facility.shown_name if record.facility else review.NO_FACILITY
+    return record.facility.facility_name if record.facility else review.NO_FACILITY
 
 
 def _next_open(pair: DuplicatePair) -> DuplicatePair | None:

@@ -110,7 +110,7 @@ def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str
     filled = facilities.aggregate(
         all=Count("pk"),
         named=Count("pk", filter=~Q(facility_name="")),
-        placed=Count("pk", filter=Q(constituency__isnull=False)),
+        placed=Count("pk", filter=Q(constituency__isnull=False) | Q(is_confidential=True)),  # where that is, is sealed
     )
     seen = SourceRecord.objects.filter(last_seen_run=run, source__in=read)
     sound = seen.exclude(outcome="rejected")

@@ -337,7 +337,6 @@ class FacilityAdmin(ModelAdmin):
         if change and not form.has_changed() and any(formset.has_changed() for formset in formsets):
             stamp = {"updated_at": timezone.now(), "updated_by": request.user}
             Facility.objects.filter(pk=form.instance.pk).update(**stamp)
-        form.instance.seal_position()
 
     def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:
         assert isinstance(request.user, User)

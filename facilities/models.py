@@ -1,6 +1,8 @@
 """Facilities and what belongs to them, under the document's table and column names."""
 
 import secrets
+from decimal import Decimal
+from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -8,9 +10,12 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from core.crypto import EncryptedTextField, blind_index
+from core.crypto import Decrypted, EncryptedTextField, Unreadable, blind_index
 from facilities.pin_targets import kind_of
+from facilities.protection import A_CONFIDENTIAL_PLACE, STAND_INS, Details, SealedError
 from facilities.queries import FacilityQuerySet
+from facilities.sealing import seal_history
+from geography.models import Constituency, Ward
 
 FACILITY_CODE = r"\A[A-Z0-9-]+\Z"
 
@@ -85,10 +90,16 @@ class FacilityType(Lookup):
 
 
 class Facility(models.Model):
-    """A place that helps survivors: the golden record of every source record that stands for it."""
+    """A place that helps survivors: the golden record of every source record that stands for it.
+
+    What is protected of a confidential place lies in `sealed_details`, and stand-ins in its open columns: lists, searches,
+    filters, titles and logs have nothing to leak. save() sees to it, whoever sets `is_confidential`.
+    """
 
     audit_hides = ()
+    audit_seals = {"sealed_details": tuple(STAND_INS)}
     state_key = ("facility_code",)
+    _token: Decrypted | None = None  # of what open_columns() took out of the sealed column
 
     facility_id = models.BigAutoField(primary_key=True)
     facility_code = models.CharField(max_length=50, unique=True, validators=[RegexValidator(FACILITY_CODE)])
@@ -124,6 +135,11 @@ class Facility(models.Model):
     is_confidential = models.BooleanField(
         default=False, help_text="a place whose position and contacts must stay hidden"
     )
+    sealed_details = EncryptedTextField(
+        null=True,
+        editable=False,
+        help_text="JSON of what is protected of a confidential place (facilities/protection.py)",
+    )
     is_active = models.BooleanField(default=True)
     created_by = models.ForeignKey(
         "core.User",
@@ -158,6 +174,22 @@ class Facility(models.Model):
                 condition=Q(ward__isnull=True) | Q(constituency__isnull=False),
                 name="no_ward_without_constituency",
             ),
+            models.CheckConstraint(
+                condition=Q(is_confidential=False, sealed_details__isnull=True)
+                | Q(
+                    is_confidential=True,
+                    sealed_details__isnull=False,
+                    facility_name=A_CONFIDENTIAL_PLACE,
+                    registration_number__isnull=True,
+                    constituency__isnull=True,
+                    ward__isnull=True,
+                    town="",
+                    ownership="",
+                    opening_hours="",
+                    website="",
+                ),
+                name="confidential_is_sealed",
+            ),
         ]
         # docs/adr/0004 says which of the document's indexes are covered by others
         indexes = [
@@ -170,10 +202,82 @@ class Facility(models.Model):
     def __str__(self) -> str:
         return self.facility_name
 
+    def save(self, *args: object, **kwargs: object) -> None:
+        """Save with what is protected where its class wants it; a place that turns confidential takes its past along."""
+        turns_confidential = bool(self.pk and self.is_confidential and self.sealed_details is None and not self._token)
+        if self.is_confidential:
+            self.seal_columns()
+        else:
+            self.open_columns()
+        if isinstance(names := kwargs.get("update_fields"), list | tuple | set | frozenset):
+            kwargs["update_fields"] = {*names, "is_confidential", "sealed_details", *STAND_INS}
+        super().save(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
+        self._token = None
+        for position in FacilityCoordinate.objects.filter(facility=self, latitude__isnull=not self.is_confidential):
+            position.facility = self
+            position.save()
+        if turns_confidential:
+            seal_history([self.pk])
+
     @property
-    def shown_name(self) -> str:
-        """The name as lists, reports and messages may show it: a confidential place has none there."""
-        return "a confidential place" if self.is_confidential else self.facility_name
+    def details(self) -> Details | None:
+        """What is protected of a confidential place; of an open one what its columns say; None where no key opens it."""
+        if isinstance(self.sealed_details, Unreadable):
+            return None
+        if self.sealed_details is not None:
+            return Details.from_text(str(self.sealed_details))
+        return Details(
+            facility_name=self.facility_name,
+            registration_number=self.registration_number or "",
+            constituency_code=self.constituency.constituency_code if self.constituency else "",
+            ward_code=self.ward.ward_code if self.ward else "",
+            town=self.town,
+            ownership=self.ownership,
+            opening_hours=self.opening_hours,
+            website=self.website,
+        )
+
+    def open_columns(self) -> Self:
+        """Return self with what is protected in its columns, in memory: save() seals it again while it is confidential.
+
+        Raises SealedError where no key opens it.
+        """
+        details = self.details
+        if details is None:
+            raise SealedError(f"what is protected of {self.facility_code} cannot be read: it was left as it is")
+        if self.sealed_details is not None:
+            self._token, self.sealed_details = self.sealed_details, None
+            self.facility_name, self.registration_number = details.facility_name, details.registration_number or None
+            self.constituency = Constituency.objects.filter(constituency_code=details.constituency_code).first()
+            self.ward = Ward.objects.filter(ward_code=details.ward_code).first()
+            self.town, self.ownership = details.town, details.ownership
+            self.opening_hours, self.website = details.opening_hours, details.website
+        return self
+
+    def seal_columns(self) -> None:
+        """Put what is protected into the sealed column and stand-ins into the open ones, in memory.
+
+        What stands in an open column beside a sealed one was set since, and counts.
+        """
+        if self.sealed_details is not None:
+            edited = {
+                name: getattr(self, name) for name, stand_in in STAND_INS.items() if getattr(self, name) != stand_in
+            }
+            if not edited:
+                return
+            self.open_columns()
+            for name, value in edited.items():
+                setattr(self, name, value)
+        details = self.details
+        assert details is not None, "open columns can be read"
+        self.hold_sealed(details, before=self._token)
+
+    def hold_sealed(self, details: Details | None, *, before: Decrypted | None) -> None:
+        """Hold details sealed, with the token of before if they say the same; None: what no key opens stays as before."""
+        text = details and details.to_text()
+        self.sealed_details = before if text is None or before == text else text
+        for name, stand_in in STAND_INS.items():
+            setattr(self, name, stand_in)
 
     def clean(self) -> None:
         """Raise ValidationError where a place does not lie inside the one above it; the database would refuse it, too."""
@@ -183,14 +287,6 @@ class Facility(models.Model):
             raise ValidationError({"ward": f"{self.ward} does not lie in {self.constituency}."})
         if self.constituency and self.county_id and self.constituency.county_id != self.county_id:
             raise ValidationError({"constituency": f"{self.constituency} does not lie in {self.county}."})
-
-    def seal_position(self) -> None:
-        """Seal the position of a confidential place where it lies open."""
-        row = FacilityCoordinate.objects.filter(facility=self, latitude__isnull=False).first()
-        if self.is_confidential and row:
-            row.sealed_position = f"{row.latitude},{row.longitude}"
-            row.latitude = row.longitude = None
-            row.save()
 
 
 class FacilityService(models.Model):
@@ -264,6 +360,7 @@ class FacilityCoordinate(models.Model):
         PLACE_CENTRE = "place-centre"
 
     audit_hides = ()
+    audit_seals = {"sealed_position": ("latitude", "longitude")}
     state_key = ("facility__facility_code",)
 
     coordinate_id = models.BigAutoField(primary_key=True)
@@ -289,7 +386,28 @@ class FacilityCoordinate(models.Model):
         ]
 
     def __str__(self) -> str:
-        return "sealed position" if self.sealed_position else f"{self.latitude}, {self.longitude}"
+        return "position"  # its degrees would stand in titles and in admin's log
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        """Save sealed for a confidential place, open for another one; what no key opens stays as it is."""
+        if self.facility.is_confidential and self.latitude is not None:
+            self.sealed_position = f"{self.latitude},{self.longitude}"
+            self.latitude = self.longitude = None
+        elif not self.facility.is_confidential and self.sealed_position is not None and self.degrees:
+            (self.latitude, self.longitude), self.sealed_position = self.degrees, None
+        super().save(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
+
+    @property
+    def degrees(self) -> tuple[Decimal, Decimal] | None:
+        """Latitude and longitude, sealed or not; None where no key opens them."""
+        if isinstance(self.sealed_position, Unreadable):
+            return None
+        if self.sealed_position is None:
+            assert self.latitude is not None
+            assert self.longitude is not None
+            return self.latitude, self.longitude
+        latitude, _, longitude = str(self.sealed_position).partition(",")
+        return Decimal(latitude), Decimal(longitude)
 
 
 class RetiredCode(models.Model):

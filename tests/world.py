@@ -62,6 +62,7 @@ def registry() -> dict[str, Any]:
 
 
 def _facility_state(facility: Facility) -> dict[str, Any]:
+    facility.open_columns()
     position = getattr(facility, "coordinate", None)
     plain = (
         "registration_number", "facility_name", "facility_type_id", "address", "town", "level", "ownership",

@@ -86,7 +86,8 @@ def plan_change(
 ) -> Change:
     """Return the change that makes the rows say what the golden record says.
 
-    `pins` are what a person set (see facilities.models.Pin): it stays as it is. is_confidential is never lowered, and a
+    `pins` are what a person set (see facilities.models.Pin): it stays as it is. is_confidential is never lowered, nor raised
+    where two people lowered it, and a
     facility out of service stays out, unless it `reactivates` because a source lists it again.
     """
     wanted = target_state(golden, existing=existing, index_of=index_of, reactivates=reactivates)
@@ -160,15 +161,16 @@ def _with_pins(wanted: FacilityState, existing: FacilityState, pins: AbstractSet
     contacts = {key: key.type not in taken and first[key.type] == key for key in free} | kept
     position = wanted.position
     if POSITION in pins:  # pinned where it is; a place that became confidential hides it all the same
-        is_sealed = bool(wanted.fields["is_confidential"])
-        position = existing.position and replace(existing.position, is_sealed=is_sealed)
+        position = existing.position
     pinned_services = {code for code in wanted.services | existing.services if service_target(code) in pins}
+    fields = {name: existing.fields[name] if name in pins else value for name, value in wanted.fields.items()}
+    is_sealed = bool(fields["is_confidential"])
     return replace(
         wanted,
-        fields={name: existing.fields[name] if name in pins else value for name, value in wanted.fields.items()},
+        fields=fields,
         contacts=contacts,
         services=(wanted.services - pinned_services) | (existing.services & pinned_services),
-        position=position,
+        position=position and replace(position, is_sealed=is_sealed),
     )
 
 

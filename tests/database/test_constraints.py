@@ -124,9 +124,14 @@ def test_a_position_off_the_globe_or_half_of_one_is_refused(latitude: str | None
 
 def test_a_position_both_open_and_sealed_is_refused() -> None:
     with refused("position_open_or_sealed"):
-        FacilityCoordinate.objects.create(
-            facility=a_facility(), latitude=-1, longitude=36, sealed_position="-1,36", accuracy_level="exact"
-        )
+        both = {"latitude": -1, "longitude": 36, "sealed_position": "-1,36", "accuracy_level": "exact"}
+        FacilityCoordinate.objects.bulk_create([FacilityCoordinate(facility=a_facility(), **both)])
+
+
+def test_a_confidential_place_that_lies_open_is_refused() -> None:
+    facility = a_facility()
+    with refused("confidential_is_sealed"):
+        Facility.objects.filter(pk=facility.pk).update(is_confidential=True)
 
 
 def test_a_second_position_is_refused() -> None:

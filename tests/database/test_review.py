@@ -261,9 +261,9 @@ def test_a_decision_that_cannot_be_is_told_on_the_page(queue, staff, client):
 
 
 def test_the_page_and_the_list_hide_what_is_confidential(queue, staff, client):
-    Facility.objects.filter(pk=queue.first.facility_id).update(
-        is_confidential=True, town="Secret Town", address="Hidden Road 5"
-    )
+    facility = queue.first.facility
+    facility.is_confidential, facility.town, facility.address = True, "Secret Town", "Hidden Road 5"
+    facility.save()
     client.force_login(staff["decides"])
     texts = [client.get(page(queue)).content.decode()]
     texts.append(
@@ -307,8 +307,9 @@ def test_no_score_tells_how_far_a_place_lies_from_one_that_a_person_hid(db, tmp_
     hidden = provider(0, contact="", latitude="-1.2800", longitude="36.8100")
     write_providers(tmp_path, [hidden])
     run_import(tmp_path, "other_services", allow_shrink=True)
-    Facility.objects.update(is_confidential=True)
-    Facility.objects.get().seal_position()
+    facility = Facility.objects.get()
+    facility.is_confidential = True
+    facility.save()
     beside = provider(0, contact="", location="Plot 9", latitude="-1.2900", longitude="36.8100")  # 1.1 km
     write_providers(tmp_path, [hidden, beside])
     run_import(tmp_path, "other_services", allow_shrink=True)

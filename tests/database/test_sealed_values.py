@@ -135,7 +135,7 @@ def test_an_open_position_is_never_sealed(imported: dict[str, Any]) -> None:
 def test_no_confidential_position_stands_open_in_any_table(imported: dict[str, Any]) -> None:
     shown = str(imported["findings"]) + str(imported["warnings"])
     for place in MANIFEST["confidential"]:
-        assert facility_at(place).facility_name not in shown
+        assert facility_at(place).details.facility_name not in shown
 
 
 def test_an_import_never_lowers_confidentiality(db: None, tmp_path: Path) -> None:

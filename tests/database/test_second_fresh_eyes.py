@@ -251,5 +251,5 @@ def test_explain_facility_names_sources_changes_and_what_is_missing(
         assert "Missing:" in told
         assert f"run {imported['run']}" in told
         hidden = [str(contact.contact_value) for contact in facility.contacts.all()]
-        hidden += [facility.facility_name, facility.address] if facility.is_confidential else []
+        hidden += [facility.details.facility_name, facility.address] if facility.is_confidential else []
         assert not [text for text in hidden if text in told and text != str(facility.county) and len(text) > 5]

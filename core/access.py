@@ -1,0 +1,32 @@
+"""The access log: every decision about personal and protected values, exports and imports is written down."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from core.client_address import client_address
+from core.models import AccessLog, User
+
+Result = AccessLog.Result
+
+
+def log_access(
+    user: Any,
+    action: str,
+    resource: str,
+    result: AccessLog.Result = Result.ALLOWED,
+    *,
+    request: HttpRequest | None = None,
+    reason: str = "",
+    count: int | None = None,
+) -> None:
+    """Write one decision; `request` says from where, a command comes from nowhere."""
+    AccessLog.objects.create(
+        user=user if isinstance(user, User) else None,
+        action=action,
+        resource=resource[:200],
+        result=result,
+        reason=reason,
+        count=count,
+        ip=client_address(request) or None if request else None,
+    )

@@ -1,0 +1,87 @@
+"""Decisions that one person alone may not take: one asks with a reason, another one approves or refuses.
+
+What an approval brings about is done by the app that it is about: it listens to `approved`, in the same transaction.
+"""
+
+from django.contrib.auth.models import Group
+from django.dispatch import Signal, receiver
+from django.utils import timezone
+
+from core.access import log_access
+from core.models import Approval, User
+from core.roles import SAFEGUARDING, Action, may
+
+Kind, State = Approval.Kind, Approval.State
+SHORTEST_REASON = 10  # characters
+
+approved = Signal()  # sender: Approval; approval
+
+
+class ApprovalError(Exception):
+    """A request, or a decision on one, that cannot be; the message is one line for the person who asked."""
+
+
+def ask(kind: Approval.Kind, subject: str, *, reason: str, user: User) -> Approval:
+    """Return the open request; raises ApprovalError without a reason, or where the same was asked for already."""
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise ApprovalError(f"give a reason of at least {SHORTEST_REASON} characters")
+    if not may_ask(user, kind):
+        raise ApprovalError("your role may not ask for this")
+    approval, created = Approval.objects.get_or_create(
+        kind=kind, subject=subject, state=State.OPEN, defaults={"reason": reason.strip(), "asked_by": user}
+    )
+    if not created:
+        raise ApprovalError(f"{approval.asked_by} asked for this already: another person decides")
+    log_access(user, f"ask {kind}", subject, reason=reason)
+    return approval
+
+
+def decide(approval: Approval, *, approve: bool, user: User) -> None:
+    """Approve or refuse a request; raises ApprovalError where this person may not, or somebody decided before."""
+    locked = Approval.objects.select_for_update().get(pk=approval.pk)
+    if locked.state != State.OPEN:
+        raise ApprovalError(f"{locked.decided_by} decided this already: {locked.state}")
+    if reason := why_not(locked, user):
+        raise ApprovalError(reason)
+    locked.state = State.APPROVED if approve else State.REFUSED
+    locked.decided_by, locked.decided_at = user, timezone.now()
+    locked.save()
+    log_access(user, f"{'approve' if approve else 'refuse'} {locked.kind}", locked.subject)
+    if approve:
+        approved.send(sender=Approval, approval=locked)
+
+
+def may_ask(user: User, kind: Approval.Kind) -> bool:
+    """Return whether a role may ask: for a new member who manages users, for a lower class who edits or safeguards."""
+    if kind == Kind.JOIN_SAFEGUARDING:
+        return may(user, Action.MANAGE_USERS) or may(user, Action.REVEAL)
+    return may(user, Action.WRITE) or may(user, Action.REVEAL)
+
+
+def why_not(approval: Approval, user: User) -> str:
+    """Return why a person may not decide a request, "" where they may.
+
+    Safeguarding decides. While it has no active member beside the one who asked and the one it is about, somebody else who
+    manages users does: that is how the first member comes in.
+    """
+    if user.pk == approval.asked_by_id:
+        return "you asked for this yourself: another person decides"
+    if approval.kind == Kind.JOIN_SAFEGUARDING and user.username == approval.subject:
+        return "this is about yourself: another person decides"
+    if user.date_joined > approval.asked_at:
+        return "your account is younger than this request: another person decides"
+    if may(user, Action.REVEAL):
+        return ""
+    members = User.objects.filter(groups__name=SAFEGUARDING, is_active=True)
+    others = members.exclude(pk=approval.asked_by_id).exclude(username=approval.subject)
+    if approval.kind == Kind.JOIN_SAFEGUARDING and not others.exists() and may(user, Action.MANAGE_USERS):
+        return ""
+    return "a member of the safeguarding group decides this"
+
+
+@receiver(approved, sender=Approval)
+def let_in(approval: Approval, **_: object) -> None:
+    """Make the person a member of the safeguarding group."""
+    if approval.kind == Kind.JOIN_SAFEGUARDING:
+        person = User.objects.get(username=approval.subject)
+        person.groups.add(Group.objects.get(name=SAFEGUARDING))
