@@ -1,11 +1,13 @@
 """What surrounds every request: those that no page can answer, and who changes what in those that write."""
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 
+from core.access import Result, log_access
 from core.audit import acting
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -27,6 +29,19 @@ def in_own_transactions[V: View](view: V) -> V:
     """Mark a view that starts runs: each of their batches is a transaction, and says itself who writes."""
     view.starts_runs = True  # type: ignore[attr-defined] # read by ActingRequests
     return view
+
+
+def note_refusals(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Return a middleware that writes every refused page of a logged-in user to the access log."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        user = getattr(request, "user", None)
+        if response.status_code == HTTPStatus.FORBIDDEN and user is not None and user.is_authenticated:
+            log_access(user, f"open {request.method}"[:30], request.path, Result.DENIED, request=request)
+        return response
+
+    return answer
 
 
 class ActingRequests:

@@ -75,6 +75,16 @@ def may(user: Any, action: Action) -> bool:
     return bool(user.has_perm(f"core.{action}"))
 
 
+def may_manage_users(request: Any) -> bool:
+    """Return whether the navigation shows users and roles."""
+    return may(request.user, Action.MANAGE_USERS)
+
+
+def may_decide(request: Any) -> bool:
+    """Return whether the navigation shows approvals and the access log."""
+    return may(request.user, Action.REVEAL) or may_manage_users(request)
+
+
 def make_roles(apps: Any) -> None:
     """Create the permissions and the groups of ROLES, each group with just its own; called by a migration."""
     content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(

@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from core.admin_pages import ReadOnlyAdmin
+from core.admin_pages import ReadOnlyAdmin, RoleTabularInline
 from core.middleware import in_own_transactions
 from core.models import User
+from core.roles import Action, may
 from etl import review, review_admin  # noqa: F401 - registers the review queue
 from etl.errors import EtlError
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
@@ -34,7 +34,7 @@ STATUS_COLOURS = {
 }  # fmt: skip
 
 
-class SourceFileInline(TabularInline):
+class SourceFileInline(RoleTabularInline):
     model = SourceFile
     fields = ["source", "name", "status", "records", "size_bytes", "sha256", "error"]
     readonly_fields = fields
@@ -152,15 +152,15 @@ def _findings_list(version: SourceRecordVersion | None) -> SafeString | str:
 
 @admin.register(SourceRecord)
 class SourceRecordAdmin(ReadOnlyAdmin):
-    list_display = ["source", "key", "outcome_label", "facility", "last_seen_run", "missing_since"]
+    list_display = ["source", "key_shown", "outcome_label", "facility", "last_seen_run", "missing_since"]
     list_filter = ["source", "outcome", ("missing_since", admin.EmptyFieldListFilter)]
     list_filter_sheet = False
     list_select_related = ["facility", "last_seen_run", "missing_since"]
-    search_fields = ["key", "facility__facility_name", "facility__facility_code"]
+    search_fields = ["facility__facility_name", "facility__facility_code"]
     show_full_result_count = False
     fields = [
         "source",
-        "key",
+        "key_shown",
         "occurrence",
         "outcome_label",
         "facility",
@@ -171,6 +171,11 @@ class SourceRecordAdmin(ReadOnlyAdmin):
         "findings",
     ]
     readonly_fields = fields
+
+    @display(description="Key", ordering="key")
+    def key_shown(self, record: SourceRecord) -> str:
+        """Return the key; a confidential place's may hold a national code, by which anybody finds its name."""
+        return "hidden" if record.facility and record.facility.is_confidential else record.key
 
     @display(description="Outcome", label=STATUS_COLOURS, ordering="outcome")
     def outcome_label(self, record: SourceRecord) -> str:
@@ -213,13 +218,13 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
     list_filter_sheet = False
     actions = ["replay_selected", "discard_selected"]
     list_select_related = ["source_record", "source_file", "run"]
-    search_fields = ["pointer", "source_record__key"]
+    search_fields = ["pointer", "=source_record__source_record_id"]
     show_full_result_count = False
     fields = ["source_record", "state_label", "run", "file", "pointer", "attempts", "findings_list"]
     readonly_fields = fields
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("etl.change_sourcerecordversion")
+        return may(request.user, Action.TRANSFORM)
 
     @in_own_transactions
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -275,7 +280,7 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
         return _findings_list(version)
 
 
-class SourceRecordInline(TabularInline):
+class SourceRecordInline(RoleTabularInline):
     """The facility page's tab of sources: which records stand for it, and what was found on them."""
 
     model = SourceRecord
@@ -339,7 +344,7 @@ class PinFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # stubs mak
         return saved
 
 
-class PinInline(TabularInline):
+class PinInline(RoleTabularInline):
     """What a person set and imports keep; ticking "delete" gives it back to the sources."""
 
     model = Pin

@@ -19,6 +19,7 @@ from etl.stages.transform import standardise
 from etl.stages.validate import find_schema_errors
 
 log = structlog.get_logger(__name__)
+HIDES_WORDS = "{field} of a confidential place: {rule}; its words are not shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,29 @@ class Assessment:
         return any(finding.severity is Severity.REJECT for finding in self.findings)
 
 
-def assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
-    """Return the canonical record and every finding: of the file, the raw schema, the transform, the rules, the schema."""
+def assess(
+    raw: RawRecord,
+    staged: StagedFacility,
+    *,
+    source: Source,
+    key: str,
+    reference: Reference,
+    is_hidden: bool = False,
+) -> Assessment:
+    """Return the canonical record and every finding: of the file, the raw schema, the transform, the rules, the schema.
+
+    No finding quotes a record that is confidential, or that stands for a place that `is_hidden`.
+    """
     if raw.findings:
         return Assessment(None, _located(raw.findings, raw))
     try:
-        return _assess(raw, staged, source=source, key=key, reference=reference)
+        assessment = _assess(raw, staged, source=source, key=key, reference=reference)
     except Exception as error:  # one record that trips a rule must not stop the others
         log.exception("record unreadable", code="record-unreadable", source=source.name)
         return Assessment(None, _located([_unreadable(error)], raw))
+    if is_hidden or (assessment.record and assessment.record.is_confidential):
+        return replace(assessment, findings=tuple(_without_words(finding) for finding in assessment.findings))
+    return assessment
 
 
 def _assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
@@ -66,8 +81,6 @@ def _assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str,
         findings += find_schema_errors(
             to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema"
         )
-    if transformed.record.is_confidential:
-        findings = tuple(_without_words(finding) for finding in findings)
     return Assessment(transformed.record, _located(findings, raw))
 
 
@@ -79,8 +92,7 @@ def _unreadable(error: Exception) -> Finding:
 
 def _without_words(finding: Finding) -> Finding:
     """Return a finding about a confidential place without the words of its record: they may say where it is."""
-    message = f"{finding.field} of a confidential place: {finding.rule}; its words are not shown"
-    return replace(finding, message=message, value="")
+    return replace(finding, message=HIDES_WORDS.format(field=finding.field, rule=finding.rule), value="")
 
 
 def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, replace
 from itertools import batched
 from time import perf_counter
@@ -197,8 +198,10 @@ def append_versions(
     fingerprint: str,
 ) -> None:
     """Assess records and give each a new version, pending or rejected; its latest one gives way."""
+    known = [record.pk for record, _ in fresh if record.pk]
+    hidden = set(SourceRecord.objects.filter(pk__in=known, facility__is_confidential=True).values_list("pk", flat=True))
     assessed = [
-        (record, item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference))
+        (record, item, _assess(record, item, source=source, reference=reference, hidden=hidden))
         for record, item in fresh
     ]
     for record, item, assessment in assessed:
@@ -221,6 +224,13 @@ def append_versions(
     )
     newest = SourceRecordVersion.objects.filter(source_record=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     SourceRecord.objects.filter(pk__in=[record.pk for record, _, _ in assessed]).update(latest_version=Subquery(newest))
+
+
+def _assess(
+    record: SourceRecord, item: ReadRecord, *, source: Source, reference: Reference, hidden: AbstractSet[int]
+) -> Assessment:
+    is_hidden = record.pk in hidden
+    return assess(item.raw, item.staged, source=source, key=item.key, reference=reference, is_hidden=is_hidden)
 
 
 def private_contact_indexes(record: FacilityRecord) -> list[str]:

@@ -148,7 +148,7 @@ class SourceRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source} {self.key[:16]}"
+        return f"{self.source} · {self.pk}"  # its key may hold a national code: a confidential place's name
 
 
 class SourceRecordVersion(models.Model):

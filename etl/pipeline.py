@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from core.access import log_access
 from core.models import User
 from etl.errors import EtlError, ExitCode, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
@@ -92,6 +93,10 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
             summary = with_retries(partial(summarise, state, names, batches=batches, dry_run=options.dry_run))
             reasons = "\n".join(state.errors.values())
             with_retries(partial(close_run, state.run, status=summary["status"], error=reasons, summary=summary))
+            note = partial(
+                log_access, state.run.started_by, "import", f"run:{state.run.pk}", count=summary["totals"]["read"]
+            )
+            with_retries(note)
     return summary
 
 

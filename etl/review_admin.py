@@ -14,6 +14,7 @@ from unfold.decorators import display
 from core.admin_pages import ReadOnlyAdmin
 from core.middleware import in_own_transactions
 from core.models import User
+from core.roles import Action, may
 from etl import decisions, review
 from etl.errors import DecisionError, EtlError
 from etl.models import DuplicatePair, SourceRecord
@@ -33,7 +34,7 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     ordering = ["-score", "pair_id"]
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("etl.change_duplicatepair")
+        return may(request.user, Action.TRANSFORM)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[DuplicatePair], search_term: str

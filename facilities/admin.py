@@ -1,5 +1,6 @@
 """The registry's main pages. etl/admin.py adds the tab of sources."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -8,13 +9,18 @@ from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import unquote
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
-from unfold.admin import ModelAdmin, StackedInline, TabularInline
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from core.access import log_access
+from core.admin_pages import RoleAdmin, RoleStackedInline, RoleTabularInline
+from core.masking import mask
 from core.models import User
+from core.roles import Action, may
 from facilities.models import (
     ContactType,
     Facility,
@@ -28,6 +34,8 @@ from facilities.models import (
     new_code,
 )
 from facilities.pins import pin_edits
+from facilities.protected_page import protected_page
+from facilities.reveal import recorded
 from facilities.timeline import timeline
 from geography.models import Constituency, County, Ward
 
@@ -98,7 +106,7 @@ class ServiceFilter(SimpleListFilter):
         return queryset.filter(pk__in=offering) if code else queryset
 
 
-class ServiceInline(TabularInline):
+class ServiceInline(RoleTabularInline):
     model = FacilityService
     verbose_name, verbose_name_plural = "service", "services"
     show_title = False
@@ -174,14 +182,38 @@ class ContactFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # stubs
             raise forms.ValidationError("Only one contact of each type can be the primary one.")
 
 
-class ContactInline(TabularInline):
+class ContactInline(RoleTabularInline):
+    """Contacts: who edits sees and changes them, others see them masked; of a confidential place they are not shown."""
+
     model = FacilityContact
     form = ContactForm
     formset = ContactFormSet
     verbose_name, verbose_name_plural = "contact", "contacts"
+    readonly_fields = ["shown_value"]
     show_title = False
     extra = 0
     tab = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityContact]:
+        return super().get_queryset(request).select_related("contact_type", "facility")
+
+    def get_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:
+        value = "contact_value" if self.has_change_permission(request, obj) else "shown_value"
+        return ["contact_type", value, "is_primary"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
+
+    def has_change_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.is_confidential)
+
+    @display(description="Value")
+    def shown_value(self, contact: FacilityContact) -> str:
+        """Return a hotline whole, anything else masked, and nothing of a confidential place."""
+        if contact.facility.is_confidential:
+            return HIDDEN
+        is_public = contact.contact_type.code == "hotline"
+        return str(contact.contact_value) if is_public else mask(str(contact.contact_value))
 
 
 class CoordinateForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
@@ -206,7 +238,7 @@ class CoordinateForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it
         return values
 
 
-class CoordinateInline(StackedInline):
+class CoordinateInline(RoleStackedInline):
     model = FacilityCoordinate
     form = CoordinateForm
     fields = ["latitude", "longitude", "accuracy_level"]
@@ -222,7 +254,7 @@ class CoordinateInline(StackedInline):
 
 
 @admin.register(Facility)
-class FacilityAdmin(ModelAdmin):
+class FacilityAdmin(RoleAdmin):
     form = FacilityForm
     list_display = ["name", "kind", "place", "status_label", "services_offered", "registration_number", "updated_at"]
     list_filter = [
@@ -235,7 +267,9 @@ class FacilityAdmin(ModelAdmin):
     show_full_result_count = False
     search_fields = ["facility_name", "facility_code", "registration_number", "retired_codes__retired_code"]
     search_help_text = "Name, facility code or registration number"
-    readonly_fields = ["facility_code", "created_at", "updated_at", "created_by", "updated_by"]
+    readonly_fields = [
+        "facility_code", "created_at", "updated_at", "created_by", "updated_by", "shown_address", "protected_values",
+    ]  # fmt: skip
     inlines = [ContactInline, ServiceInline, CoordinateInline]
     autocomplete_fields = ["county", "constituency", "ward"]
     compressed_fields = True
@@ -296,8 +330,47 @@ class FacilityAdmin(ModelAdmin):
         names = [str(service.service_category) for service in facility.services.all()]
         return ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
 
+    def get_fieldsets(self, request: HttpRequest, obj: Facility | None = None) -> Any:
+        """Return the fields of the page: nothing of what is protected, and an address for those who edit only."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj and obj.is_confidential:
+            protected = {**dict.fromkeys(_PROTECTED_FIELDS), "is_confidential": "is_confidential"}
+            return [*_replaced(fieldsets, protected), ("Protected", {"fields": ["protected_values"]})]
+        return fieldsets if may(request.user, Action.WRITE) else _replaced(fieldsets, {"address": "shown_address"})
+
+    @display(description="Address")
+    def shown_address(self, facility: Facility) -> str:
+        return HIDDEN if facility.address else ""
+
+    @display(description="Recorded")
+    def protected_values(self, facility: Facility) -> SafeString:
+        """Return what is recorded of a confidential place, without its values, and the way to the page that reveals one."""
+        where = reverse("admin:facilities_facility_protected", args=[facility.pk])
+        labels = ", ".join(recorded(facility).values()) or "nothing"
+        return format_html('<p>{}</p><p><a class="underline" href="{}">Reveal, correct or lower</a></p>', labels, where)
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.protected_view)
+        return [path("<int:pk>/protected/", page, name="facilities_facility_protected"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer with the facility's page; who sees personal values there is written down."""
+        answer = super().change_view(request, object_id, form_url, extra_context)
+        facility = self.get_object(request, unquote(object_id)) if request.method == "GET" else None
+        if facility and not facility.is_confidential and may(request.user, Action.WRITE) and _has_personal(facility):
+            log_access(request.user, "see", f"facility:{facility.facility_code} personal", request=request)
+        return answer
+
+    def protected_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Answer with the page of a confidential place's protected values."""
+        return protected_page(
+            request, pk, self.admin_site.each_context(request) | {"opts": self.opts}, ContactInline.form
+        )
+
     def get_readonly_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:  # noqa: ARG002
-        """Return the fields that nobody edits here: what is confidential stays so, until two people lower it (part 4)."""
+        """Return the fields that nobody edits here: what is confidential stays so, until two people lower it."""
         return [*self.readonly_fields, *(["is_confidential"] if obj and obj.is_confidential else [])]
 
     def has_delete_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:  # noqa: ARG002
@@ -343,13 +416,41 @@ class FacilityAdmin(ModelAdmin):
         if change and not form.has_changed():
             return  # a save that changes nothing moves no time stamp
         obj.updated_by = request.user
+        is_shelter = obj.facility_type is not None and obj.facility_type.kind == "shelter"
+        if is_shelter and (not change or "facility_type" in form.changed_data):
+            obj.is_confidential = True  # until two people say otherwise
         if not change:
             obj.created_by = request.user
             obj.facility_code = new_code()
         super().save_model(request, obj, form, change)
 
 
-class LookupAdmin(ModelAdmin):
+HIDDEN = "hidden"
+_PROTECTED_FIELDS = (
+    "facility_name", "registration_number", "constituency", "ward", "town", "address", "ownership", "opening_hours",
+    "website",
+)  # fmt: skip
+
+
+def _replaced(fieldsets: Any, by: Mapping[str, str | None]) -> list[Any]:
+    """Return fieldsets with fields replaced by others, or left out where there is None."""
+    return [
+        (title, {**options, "fields": [row for row in (_replaced_row(row, by) for row in options["fields"]) if row]})
+        for title, options in fieldsets
+    ]
+
+
+def _replaced_row(row: Any, by: Mapping[str, str | None]) -> Any:
+    if isinstance(row, str):
+        return by.get(row, row)
+    return tuple(new for name in row if (new := by.get(name, name)))
+
+
+def _has_personal(facility: Facility) -> bool:
+    return bool(facility.address) or facility.contacts.exclude(contact_type__code="hotline").exists()
+
+
+class LookupAdmin(RoleAdmin):
     readonly_fields: list[str] = []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002 - Django's signature

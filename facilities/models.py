@@ -217,6 +217,7 @@ class Facility(models.Model):
             position.facility = self
             position.save()
         if turns_confidential:
+            self.pins.filter(target="is_confidential").delete()  # the word of the two who lowered it
             seal_history([self.pk])
 
     @property

@@ -19,6 +19,8 @@ from facilities.pin_targets import kind_of
 
 MOST_ENTRIES = 1000
 HIDDEN = "hidden"
+# an address is masked by nothing, and a place that is open now may have been confidential when it was written
+_ONLY_THAT_IT_CHANGED = frozenset({"address", "sealed_details", "sealed_position"})
 _NEVER_SHOWN = frozenset({"facility_id", "value_index", "created_at", "created_by", *STAMPS})
 
 
@@ -110,7 +112,8 @@ def _lines(
         old, new = before.get(column), after.get(column)
         if field.primary_key or column in _NEVER_SHOWN or old == new or (old or new) in (None, ""):
             continue
-        is_hidden = is_confidential and (isinstance(field, EncryptedTextField) or model is FacilityCoordinate)
+        is_sealed = isinstance(field, EncryptedTextField)
+        is_hidden = (is_confidential and (is_sealed or model is FacilityCoordinate)) or column in _ONLY_THAT_IT_CHANGED
         texts = [HIDDEN if is_hidden and value else names.of(field, value) for value in (old, new)]
         yield Line(str(field.verbose_name), *texts)
 

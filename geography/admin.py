@@ -1,9 +1,8 @@
 """The gazetteer, to browse; aliases are data in fixtures/place_aliases.csv and editable here, too."""
 
 from django.contrib import admin
-from unfold.admin import ModelAdmin
 
-from core.admin_pages import ReadOnlyAdmin
+from core.admin_pages import ReadOnlyAdmin, RoleAdmin
 from geography.models import Constituency, County, PlaceAlias, Ward
 
 
@@ -36,7 +35,7 @@ class WardAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PlaceAlias)
-class PlaceAliasAdmin(ModelAdmin):
+class PlaceAliasAdmin(RoleAdmin):
     list_display = ["alias", "level", "kind", "parent_code", "target_code", "evidence"]
     list_filter = ["level", "kind"]
     list_filter_sheet = False

@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "core.middleware.note_refusals",
     "core.middleware.ActingRequests",  # last: its process_view answers for the view itself
 ]
 # What django-unfold needs and nothing more; no page loads anything from outside.
@@ -245,8 +246,30 @@ UNFOLD: dict[str, Any] = {
                         "icon": "history",
                         "link": reverse_lazy("admin:core_auditentry_changelist"),
                     },
-                    {"title": "Users", "icon": "person", "link": reverse_lazy("admin:core_user_changelist")},
-                    {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},
+                    {
+                        "title": "Approvals",
+                        "icon": "how_to_reg",
+                        "link": reverse_lazy("admin:core_approval_changelist"),
+                        "permission": "core.roles.may_decide",
+                    },
+                    {
+                        "title": "Access log",
+                        "icon": "visibility",
+                        "link": reverse_lazy("admin:core_accesslog_changelist"),
+                        "permission": "core.roles.may_decide",
+                    },
+                    {
+                        "title": "Users",
+                        "icon": "person",
+                        "link": reverse_lazy("admin:core_user_changelist"),
+                        "permission": "core.roles.may_manage_users",
+                    },
+                    {
+                        "title": "Roles",
+                        "icon": "group",
+                        "link": reverse_lazy("admin:auth_group_changelist"),
+                        "permission": "core.roles.may_manage_users",
+                    },
                 ],
             },
         ],

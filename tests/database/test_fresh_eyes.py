@@ -87,7 +87,7 @@ def test_a_version_that_no_key_opens_stops_the_import_in_one_line_and_changes_no
             "UPDATE source_record_versions SET standardised = 'gAAAAdamaged' WHERE version_id = %s", [damaged.pk]
         )
     changed = write(tmp_path, place("Amani Clinic", 1, level="Level 2"), place("Baraka Dispensary", 2))
-    with pytest.raises(WrongKeyError, match=f"version {damaged.pk} of regional id:2"):
+    with pytest.raises(WrongKeyError, match=f"version {damaged.pk} of regional · {damaged.source_record_id}"):
         import_facilities(changed)
     assert set(Facility.objects.values_list("level", flat=True)) == {""}
 

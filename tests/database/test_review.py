@@ -4,7 +4,7 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.urls import reverse
 
@@ -205,10 +205,9 @@ def test_explaining_a_facility_tells_what_merged_and_who_decided(queue):
 def staff(db):
     """Return a person who may look at pairs, and one who may decide about them."""
     people = {}
-    for name, actions in (("looks", ["view"]), ("decides", ["view", "change"])):
+    for name, role in (("looks", "viewer"), ("decides", "data_engineer")):
         person = get_user_model().objects.create_user(name, is_staff=True)
-        codes = [f"{action}_duplicatepair" for action in actions]
-        person.user_permissions.set(Permission.objects.filter(codename__in=codes))
+        person.groups.add(Group.objects.get(name=role))
         people[name] = person
     return people
 

@@ -1,0 +1,34 @@
+"""What the ledger keeps openly of places that turn confidential: findings may quote the words of their records."""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.dispatch import receiver
+
+from etl.assessment import HIDES_WORDS
+from etl.models import ImportRun, SourceRecordVersion
+from facilities.models import Facility
+from facilities.sealing import sealed
+
+
+@receiver(sealed, sender=Facility)
+def hide_words(facilities: Collection[int], **_: object) -> None:
+    """Take the words of these places' records out of findings, and out of the summaries of the runs that found them."""
+    versions = SourceRecordVersion.objects.filter(source_record__facility__in=facilities).exclude(findings=[])
+    places: set[tuple[int, str, str]] = set()
+    for version in versions.select_related("source_file").defer("raw", "standardised"):
+        places.add((version.run_id, version.source_file.name, version.pointer))
+        version.findings = [hidden(finding) for finding in version.findings]
+        version.save(update_fields=["findings"])
+    for run in ImportRun.objects.filter(pk__in={run for run, _, _ in places}):
+        rejects = run.summary.get("rejects", [])
+        mine = [reject for reject in rejects if (run.pk, reject["file"], reject["pointer"]) in places]
+        for reject in mine:
+            reject["message"] = HIDES_WORDS.format(field="a value", rule=reject["rule"])
+        if mine:
+            run.save(update_fields=["summary"])
+
+
+def hidden(finding: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored finding without the words of its record."""
+    return finding | {"message": HIDES_WORDS.format(**finding), "value": ""}
