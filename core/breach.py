@@ -11,7 +11,7 @@ from django.utils import timezone
 from core.models import AccessLog
 
 Result = AccessLog.Result
-LOOKS = ("reveal", "see", "edit", "export")
+LOOKS = ("reveal", "see", "edit", "export", "query")
 
 
 def find_looks(*, since: datetime | None = None, until: datetime | None = None, user: str = "") -> QuerySet[AccessLog]:

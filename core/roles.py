@@ -1,6 +1,6 @@
 """Who may do what, and how well each column is protected: both are declared here, once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -195,8 +195,3 @@ def class_of(column: str, *, is_confidential: bool = False) -> FieldClass:
         if fnmatchcase(column, pattern):
             return field_class
     raise LookupError(f"{column} has no protection class: give it one in core/roles.py")
-
-
-def columns_of_class(field_class: FieldClass, columns: Iterable[str]) -> list[str]:
-    """Return those of "table.column" that are of a class."""
-    return sorted(column for column in columns if class_of(column) is field_class)

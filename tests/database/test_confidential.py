@@ -1,5 +1,6 @@
 """Confidential places: sealed by whoever makes them so, revealed one value at a time, lowered by two people only."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from core.approvals import ApprovalError, Kind, ask, decide
 from core.models import AccessLog, Approval, AuditEntry, User
-from core.roles import ROLES, SAFEGUARDING, Action, FieldClass, class_of, may
+from core.roles import OF_CONFIDENTIAL, ROLES, SAFEGUARDING, Action, FieldClass, class_of, may
 from etl.models import SourceRecordVersion
 from facilities.models import ContactType, Facility, FacilityContact, FacilityCoordinate, FacilityType, Pin
+from facilities.protection import STAND_INS
 from facilities.reveal import MOST_REVEALED
 from geography.models import County, Ward
 from tests.database.test_canaries import change_in_browser
@@ -360,3 +363,45 @@ def test_the_groups_hold_what_the_roles_declare() -> None:
     for name, actions in ROLES.items():
         codes = Group.objects.get(name=name).permissions.values_list("codename", flat=True)
         assert set(codes) == set(actions)
+
+
+def test_what_is_sealed_of_a_confidential_place_is_what_its_class_says() -> None:
+    of_facilities = {name.removeprefix("facilities.") for name in OF_CONFIDENTIAL if name.startswith("facilities.")}
+    assert of_facilities == {*STAND_INS, "address"}
+    assert class_of("facilities.town") is FieldClass.PUBLIC
+    assert class_of("facilities.town", is_confidential=True) is FieldClass.PROTECTED
+
+
+# search and report
+
+
+def test_a_whole_contact_finds_the_open_places_that_have_it_for_who_may_query(tmp_path: Any) -> None:
+    write_providers(tmp_path, [provider(0, contact="0722 000 913")])
+    run_import(tmp_path, "other_services")
+    a_shelter()
+    for role, found in (("data_analyst", 1), ("data_engineer", 1), ("viewer", 0), (SAFEGUARDING, 0)):
+        answer = visitor(role).get("/admin/facilities/facility/", {"q": "+254 722-000 913"})
+        assert answer.context["cl"].result_count == found, role
+    assert AccessLog.objects.filter(action="query").count() >= 2
+
+
+def test_the_breach_report_says_who_saw_what(capsys: pytest.CaptureFixture[str]) -> None:
+    facility = a_shelter()
+    visitor(SAFEGUARDING).post(page_of(facility), {"do": "reveal", "what": "address", "reason": REASON})
+    visitor("admin").post(page_of(facility), {"do": "reveal", "what": "address", "reason": "curious about it"})
+    call_command("breach_report", "--since", "2026-01-01")
+    told = capsys.readouterr().out
+    assert f'a-{SAFEGUARDING} reveal facility:GVRC-TEST-1 address from 127.0.0.1: "{REASON}"' in told
+    assert "1 looks at 1 facilities" in told
+    assert "1 refused" in told
+    call_command("breach_report", "--user", "a-admin", "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert (report["looks"], report["refused"][0]["user"]) == ([], "a-admin")
+    call_command("breach_report", "--since", "2999-01-01")
+    assert "Nobody saw" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [("--since", "yesterday"), ("--user", "nobody"), ("--since", "2026-13-01")])
+def test_a_breach_report_that_cannot_be_is_refused_in_one_line(arguments: tuple[str, str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("breach_report", *arguments)
