@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from copy import copy
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import count
@@ -299,26 +298,30 @@ def _close_versions(
     groups: Sequence[Group], changes: Sequence[Change], id_by_code: Mapping[str, int], run: ImportRun
 ) -> None:
     """Turn the batch's pending versions loaded and give each record its facility and its outcome in this run."""
-    rows: list[SourceRecord] = []
+    closed = []
     for group, change in zip(groups, changes, strict=True):
         founder = min(group.members, key=_founding_rank)
+        facility_id = id_by_code[change.facility_code]
         for member in group.pending:
-            row = copy(member.row)  # the batch may be rolled back and written again
-            row.outcome = _outcome(member, change, is_founder=member is founder)
-            row.facility_id = id_by_code[change.facility_code]
-            row.good_version_id = row.latest_version_id
-            row.withdrawn_in_id = None
-            rows.append(row)
-    versions = SourceRecordVersion.objects.filter(source_record__in=[row.pk for row in rows])
+            outcome = _outcome(member, change, is_founder=member is founder)
+            closed.append((member.row.pk, facility_id, outcome))
+    if not closed:
+        return
+    records, facilities, outcomes = (list(column) for column in zip(*closed, strict=True))
+    versions = SourceRecordVersion.objects.filter(source_record__in=records)
     versions.filter(state=State.LOADED).update(state=State.SUPERSEDED)
     versions.filter(state=State.PENDING).update(state=State.LOADED, loaded_in=run)
-    # an upsert by primary key: bulk_update() would send a CASE for every row and column
-    SourceRecord.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["source_record_id"],
-        update_fields=["facility", "good_version", "outcome", "withdrawn_in"],
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSE_RECORDS, [records, facilities, outcomes])
+
+
+# three arrays instead of a placeholder for every value: the ledger has as many rows as all sources together
+_CLOSE_RECORDS = """
+UPDATE source_records r
+SET facility_id = n.facility, outcome = n.outcome, good_version_id = r.latest_version_id, withdrawn_in_id = NULL
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS n (record, facility, outcome)
+WHERE r.source_record_id = n.record
+"""
 
 
 def _founding_rank(member: Member) -> tuple[int, str, str, int]:

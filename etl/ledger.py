@@ -8,8 +8,8 @@ from itertools import batched
 from time import perf_counter
 
 import structlog
-from django.db.models import OuterRef, Subquery
 
+from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
 from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record, to_stored
 from etl.lock import fenced
@@ -214,19 +214,20 @@ def append_versions(
         note_assessment(record, assessment)
     new = [record for record, _, _ in assessed if not record.pk]
     old = [record for record, _, _ in assessed if record.pk]
-    SourceRecord.objects.bulk_create(new)
-    SourceRecord.objects.bulk_update(
-        old,
-        ["last_seen_run", "missing_since", "is_due", *ASSESSED_COLUMNS, "name_hash"],
+    overtaken = [r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id]
+    if overtaken:
+        SourceRecordVersion.objects.filter(pk__in=overtaken).update(state=State.SUPERSEDED)
+    for record, pk in zip(new, take_ids(SourceRecord, len(new)), strict=True):
+        record.pk = pk
+    versions = [_version(record, item, assessment, run, fingerprint) for record, item, assessment in assessed]
+    for version, pk in zip(versions, take_ids(SourceRecordVersion, len(versions)), strict=True):
+        version.pk = version.source_record.latest_version_id = pk
+    copy_in(new)
+    copy_in(versions)
+    # an upsert by primary key: bulk_update() would send a CASE for every row and column
+    SourceRecord.objects.bulk_create(
+        old, update_conflicts=True, unique_fields=["source_record_id"], update_fields=_SEEN_ANEW
     )
-    SourceRecordVersion.objects.filter(
-        pk__in=[r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id],
-    ).update(state=State.SUPERSEDED)
-    SourceRecordVersion.objects.bulk_create(
-        [_version(record, item, assessment, run, fingerprint) for record, item, assessment in assessed],
-    )
-    newest = SourceRecordVersion.objects.filter(source_record=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-    SourceRecord.objects.filter(pk__in=[record.pk for record, _, _ in assessed]).update(latest_version=Subquery(newest))
 
 
 def _assess(
@@ -271,6 +272,7 @@ _FALLEN_BACK = (
 
 
 ASSESSED_COLUMNS = ("outcome", "county_code", "identifier", "contact_indexes")
+_SEEN_ANEW = ("last_seen_run", "missing_since", "is_due", *ASSESSED_COLUMNS, "name_hash", "latest_version")
 
 
 def note_assessment(record: SourceRecord, assessment: Assessment) -> None:

@@ -371,7 +371,7 @@ def test_what_was_only_entered_comes_back_whole_even_where_a_pin_was_taken_off(p
 
 
 def test_a_place_that_a_person_made_confidential_opens_with_no_split(places, admin):
-    a, b, _, c = places
+    a, b, c, _ = places
     merge(MergeOrder((a, b), keep=a), user=admin)
     raise_by_hand(a)
     merge(MergeOrder((a, c), keep=c), user=admin)
