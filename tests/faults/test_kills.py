@@ -84,7 +84,13 @@ def manage(database_url: str, *arguments: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - it calls the system once and takes no lock
     )
+
+
+def _hear_interrupts() -> None:
+    """Hear Ctrl-C in the child: a shell lets what it starts in the background ignore it, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finished(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
