@@ -17,6 +17,8 @@ SECRET_KEY = secret("SECRET_KEY")
 FIELD_KEYS = secret("FIELD_KEYS")  # comma-separated, newest first
 INDEX_KEY = secret("INDEX_KEY")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
+# proxies of ours in front of the site, each of which adds to X-Forwarded-For: core/client_address.py
+TRUSTED_PROXIES = whole_number("TRUSTED_PROXIES", default=0)
 
 INSTALLED_APPS = [
     "unfold",
