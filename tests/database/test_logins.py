@@ -109,6 +109,17 @@ def test_no_password_and_no_login_is_stored(asha: User) -> None:
     assert not AccessLog.objects.exists()
 
 
+def test_the_cookies_are_no_scripts_business_and_end_with_the_browser(asha: User) -> None:
+    browser = Client()
+    assert browser.get(LOGIN).status_code == 200
+    token = browser.cookies["csrftoken"]
+    assert (token["httponly"], token["samesite"]) == (True, "Lax")
+    browser.post(LOGIN, {"username": NAME, "password": PASSWORD})
+    session = browser.cookies["sessionid"]
+    assert (session["httponly"], session["samesite"], session["max-age"]) == (True, "Lax", "")
+    assert browser.session.get_expiry_age() == 8 * 60 * 60
+
+
 def test_axes_has_no_admin_pages() -> None:
     assert [model for model in site._registry if model._meta.app_label == "axes"] == []
 
