@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
+from core import checks  # noqa: F401 - registers them
 from core.database_roles import apply_rules
 
 

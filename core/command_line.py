@@ -11,22 +11,28 @@ from django.db import DatabaseError, InterfaceError
 from core.database_errors import kind_of
 from core.embedded_postgres import EmbeddedPostgresError
 
+# settings and databases that keep anything from working
+STOPPING = (ImproperlyConfigured, EmbeddedPostgresError, DatabaseError, InterfaceError)
+
 
 def run(arguments: Sequence[str]) -> int:
     """Return the exit status of a management command; 1 where settings or the database keep it from working."""
     try:
         execute_from_command_line(list(arguments))
-    except (ImproperlyConfigured, EmbeddedPostgresError) as error:
-        print(next(iter(str(error).splitlines()), type(error).__name__), file=sys.stderr)
-    except (DatabaseError, InterfaceError) as error:
-        print(
-            f"the database failed ({kind_of(error)}); is it running, and are all migrations applied?", file=sys.stderr
-        )
+    except STOPPING as error:
+        print(in_one_line(error), file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
     else:
         return 0
     return 1
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what a person is told of an error in STOPPING: never the text of PostgreSQL, which may quote values."""
+    if isinstance(error, DatabaseError | InterfaceError):
+        return f"the database failed ({kind_of(error)}); is it running, and are all migrations applied?"
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def take_options_anywhere(parser: CommandParser) -> None:

@@ -1,5 +1,6 @@
 """Settings and secrets from the environment, each secret also from a file that NAME_FILE names."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,11 +11,18 @@ env = Env()
 
 
 def secret(name: str, default: str = "") -> str:
-    """Return a secret: the text of the file that `NAME_FILE` names, else the variable `NAME`, else the default."""
+    """Return a secret: the text of the file that `NAME_FILE` names, else the variable `NAME`, else the default.
+
+    Raises ImproperlyConfigured where the file cannot be read.
+    """
     file_name = os.environ.get(f"{name}_FILE")
-    if file_name:
+    if not file_name:
+        return os.environ.get(name, default)
+    try:
         return Path(file_name).read_text(encoding="utf-8").strip()
-    return os.environ.get(name, default)
+    except (OSError, UnicodeError) as error:
+        message = f"{name}_FILE names a file that cannot be read ({type(error).__name__}): mend its path or its rights."
+        raise ImproperlyConfigured(message) from None
 
 
 def whole_number(name: str, *, default: int) -> int:
@@ -27,3 +35,11 @@ def whole_number(name: str, *, default: int) -> int:
             f"{name} must be a whole number of 0 or more, not '{text[:20]}': mend the environment."
         )
     return int(text)
+
+
+def log_level(name: str, *, default: str) -> str:
+    """Return the name of a logging level; raises ImproperlyConfigured where the variable holds no such name."""
+    level = os.environ.get(name, "").strip().upper() or default
+    if level not in logging.getLevelNamesMapping():
+        raise ImproperlyConfigured(f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL: mend the environment.")
+    return level

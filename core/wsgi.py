@@ -1,8 +1,30 @@
 """The WSGI application; DJANGO_SETTINGS_MODULE names the settings, production unless said otherwise."""
 
 import os
+import sys
 
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 
+from core.checks import refuse_owned_tables
+from core.command_line import STOPPING, in_one_line
+
+# what gunicorn takes for "this worker will never boot": on any other it starts the next one, for ever
+NEVER_BOOTS = 3
+
+
+def load() -> WSGIHandler:
+    """Return the application; where settings, keys or database keep it from serving, one line says why."""
+    try:
+        handler = get_wsgi_application()
+        if settings.DATABASE_ROLES_APART:
+            refuse_owned_tables()
+    except STOPPING as error:
+        print(in_one_line(error), file=sys.stderr)
+        sys.exit(NEVER_BOOTS)
+    return handler
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings.production")
-application = get_wsgi_application()
+application = load()

@@ -4,11 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 
 from core.embedded_postgres import APPLICATION_ROLE
-from core.environment import env, secret, whole_number
+from core.environment import env, log_level, secret, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -103,18 +104,31 @@ EMBEDDED_DATABASE: dict[str, Any] = {
 }
 
 
-def database_from(url: str) -> dict[str, Any]:
-    """Return Django's settings for a DATABASE_URL; what the URL says of options wins."""
-    database: dict[str, Any] = dict(env.db_url_config(url))
+def database_from(url: str, name: str = "DATABASE_URL") -> dict[str, Any]:
+    """Return Django's settings for a DATABASE_URL; what the URL says of options wins.
+
+    Raises ImproperlyConfigured for another database than PostgreSQL, or a URL that cannot be read; it is not quoted.
+    """
+    if not url.startswith(("postgres://", "postgresql://")):
+        message = f"{name} must begin with postgres:// or postgresql://: GVRC Admin works on PostgreSQL only."
+        raise ImproperlyConfigured(message)
+    try:
+        database: dict[str, Any] = dict(env.db_url_config(url))
+    except ValueError:
+        message = (
+            f"{name} cannot be read: write it as in .env.example, with %XX for other signs than letters and digits."
+        )
+        raise ImproperlyConfigured(message) from None
     database["CONN_HEALTH_CHECKS"] = CONN_HEALTH_CHECKS
     database["OPTIONS"] = DATABASE_OPTIONS | database.get("OPTIONS", {})
     return database
 
 
 DATABASES: dict[str, dict[str, Any]] = {"default": database_from(DATABASE_URL) if DATABASE_URL else EMBEDDED_DATABASE}
-DATABASE_OWNER: dict[str, Any] = database_from(DATABASE_OWNER_URL) if DATABASE_OWNER_URL else {}
+DATABASE_OWNER: dict[str, Any] = database_from(DATABASE_OWNER_URL, "DATABASE_OWNER_URL") if DATABASE_OWNER_URL else {}
 # who may change rows, and only read the audit trail: core/database_roles.py
 DATABASE_APPLICATION_ROLE: str = DATABASES["default"].get("USER") or APPLICATION_ROLE
+DATABASE_ROLES_APART = False  # whether the site is served only to a role that owns no table: core/wsgi.py
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "core.User"
@@ -172,7 +186,7 @@ ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
 ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)
 
 LOGGING_CONFIG = "core.logs.configure"
-LOGGING: dict[str, Any] = {"level": env.str("LOG_LEVEL", default="INFO")}
+LOGGING: dict[str, Any] = {"level": log_level("LOG_LEVEL", default="INFO")}
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "GVRC Admin",

@@ -1,20 +1,38 @@
-"""Production: every secret from the environment, and no start without them."""
+"""Production: every secret from the environment, and no start without them or with weak ones."""
 
-from django.core.exceptions import ImproperlyConfigured
+import os
 
+from core.refusals import refuse_debug, refuse_missing, refuse_weak_keys, refuse_weak_password, with_verified_tls
 from core.settings.base import *  # noqa: F403 - settings modules extend one another
-from core.settings.base import ALLOWED_HOSTS, DATABASE_URL, FIELD_KEYS, INDEX_KEY, SECRET_KEY
+from core.settings.base import (
+    ALLOWED_HOSTS,
+    DATABASE_OWNER,
+    DATABASE_URL,
+    DATABASES,
+    FIELD_KEYS,
+    INDEX_KEY,
+    SECRET_KEY,
+)
 
-_required = {
-    "DATABASE_URL": DATABASE_URL,
-    "SECRET_KEY": SECRET_KEY,
-    "FIELD_KEYS": FIELD_KEYS,
-    "INDEX_KEY": INDEX_KEY,
-    "ALLOWED_HOSTS": ALLOWED_HOSTS,
-}
-if _missing := sorted(name for name, value in _required.items() if not value):
-    message = f"Production needs {', '.join(_missing)} in the environment (each secret also as NAME_FILE)."
-    raise ImproperlyConfigured(message)
+refuse_debug(os.environ.get("DEBUG", ""))
+refuse_missing(
+    {
+        "DATABASE_URL": DATABASE_URL,
+        "SECRET_KEY": SECRET_KEY,
+        "FIELD_KEYS": FIELD_KEYS,
+        "INDEX_KEY": INDEX_KEY,
+        "ALLOWED_HOSTS": ALLOWED_HOSTS,
+    }
+)
+_ring = [key.strip() for key in FIELD_KEYS.split(",") if key.strip()]
+refuse_weak_keys(SECRET_KEY, {"FIELD_KEYS": _ring or [""], "INDEX_KEY": [INDEX_KEY]})
+
+refuse_weak_password("DATABASE_URL", DATABASES["default"])
+DATABASES = {"default": with_verified_tls("DATABASE_URL", DATABASES["default"])}
+if DATABASE_OWNER:
+    refuse_weak_password("DATABASE_OWNER_URL", DATABASE_OWNER)
+    DATABASE_OWNER = with_verified_tls("DATABASE_OWNER_URL", DATABASE_OWNER)
+DATABASE_ROLES_APART = True
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 # a browser takes a cookie of such a name from this very host over TLS only: no sister domain can plant one
