@@ -57,7 +57,9 @@ SETTINGS = {
     "fsync": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # A failing statement and the DETAIL of its error carry names and phone numbers; neither belongs in a log file.
+    # A failing statement, its error and the DETAIL of that carry names and phone numbers; none belongs in a log file.
+    # The application logs what failed, by its SQLSTATE; "log" keeps what the server says of itself.
+    "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }

@@ -68,6 +68,23 @@ def test_a_server_starts_with_our_settings_and_no_open_port(data_dir):
     assert rows(server, "SELECT current_setting('server_version_num')::int / 10000") == [(16,)]
 
 
+def test_no_value_of_a_statement_that_fails_reaches_the_servers_log(data_dir):
+    server = ensure_running(data_dir)
+    rows(server, "CREATE TABLE contacts (value text UNIQUE); INSERT INTO contacts VALUES ('0712 345 678')")
+    for statement in (
+        "INSERT INTO contacts VALUES ('0712 345 678')",
+        "SELECT '0712 345 678'::int",
+        "SELECT '0712 345 678' FROM nowhere",
+        "DO $$ BEGIN RAISE WARNING '0712 345 678'; RAISE EXCEPTION '0712 345 678'; END $$",
+    ):
+        with pytest.raises(psycopg.Error):
+            rows(server, statement)
+    stop(data_dir)
+    log = (server.data_dir / "server.log").read_text()
+    assert "database system is shut down" in log
+    assert "345" not in log
+
+
 def test_upper_case_goes_beyond_ascii(data_dir):
     assert rows(ensure_running(data_dir), "SELECT upper('é')") == [("É",)]
 
