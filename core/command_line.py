@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.core.management.base import CommandParser
@@ -10,7 +11,9 @@ from django.db import DatabaseError, InterfaceError
 
 from core.database_errors import kind_of
 from core.embedded_postgres import EmbeddedPostgresError
+from core.logs import describe
 
+log = structlog.get_logger(__name__)
 # settings and databases that keep anything from working
 STOPPING = (ImproperlyConfigured, EmbeddedPostgresError, DatabaseError, InterfaceError)
 
@@ -23,6 +26,12 @@ def run(arguments: Sequence[str]) -> int:
         print(in_one_line(error), file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+    except Exception as error:  # its text may quote values
+        if "--traceback" in arguments:
+            raise
+        if structlog.is_configured():
+            log.exception("unexpected error", code="unexpected")
+        print(f"an error that nobody expected ({_place_of(error)}); --traceback shows all of it", file=sys.stderr)
     else:
         return 0
     return 1
@@ -33,6 +42,12 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, DatabaseError | InterfaceError):
         return f"the database failed ({kind_of(error)}); is it running, and are all migrations applied?"
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _place_of(error: Exception) -> str:
+    told = describe(error)[0]
+    innermost = told["frames"][-1]
+    return f"{told['type']}, {innermost['file']}:{innermost['line']}"
 
 
 def take_options_anywhere(parser: CommandParser) -> None:

@@ -37,6 +37,8 @@ import psutil
 import psycopg
 from psycopg import errors, sql
 
+from core.errors import ExplainedError
+
 VERSION = "16"
 APPLICATION_ROLE = "gvrc_app"  # what the application works as; USER owns everything
 USER = "postgres"
@@ -65,7 +67,7 @@ SETTINGS = {
 }
 
 
-class EmbeddedPostgresError(Exception):
+class EmbeddedPostgresError(ExplainedError):
     """The embedded PostgreSQL cannot be started, found or stopped; the message is one line with the way out."""
 
 

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from core.errors import ExplainedError
+
 
 class ExitCode(IntEnum):
     """What a command ends with: cron jobs and monitoring read it."""
@@ -14,7 +16,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 5
 
 
-class EtlError(Exception):
+class EtlError(ExplainedError):
     """A run, or one source of it, cannot go on; the message is one line and says what to do.
 
     `code` is stable: logs, metrics and the troubleshooting page name it. `exit_code` is what a command ends with.

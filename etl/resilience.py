@@ -20,6 +20,7 @@ from django.db import (
     transaction,
 )
 from pybreaker import CircuitBreaker, CircuitBreakerError, CircuitMemoryStorage
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from core.crypto import ReservedWordsError
 from core.database_errors import kind_of, sqlstate_of
@@ -93,6 +94,15 @@ def with_retries[T](work: Callable[[], T]) -> T:
         message = f"the database failed {failures} times in a row; it is left alone for {seconds} s, then import with --resume"
         raise DatabaseAwayError(message) from error
     raise AssertionError  # the last attempt returned or raised
+
+
+def _log_retry(details: RetryDetails) -> None:
+    """Log a retry; stamina's own hook writes down what the work was called with, and the error's text."""
+    state, seconds = sqlstate_of(details.caused_by), round(details.wait_for, 2)
+    log.warning("retry scheduled", code="retry", attempt=details.retry_num, seconds=seconds, sqlstate=state)
+
+
+set_on_retry_hooks([_log_retry])
 
 
 class _MonotonicStorage(CircuitMemoryStorage):

@@ -1,0 +1,39 @@
+"""An error that nobody expected ends a command as one line without its text; --traceback shows all of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.known_contacts import CANARIES, leaks
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RAISE = f"raise ValueError({CANARIES[0]!r}) from KeyError({CANARIES[1]!r})"
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    own = os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings.test"} | environment
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+
+
+def test_an_unexpected_error_is_one_line_for_people_and_one_for_the_log() -> None:
+    done = manage("shell", "-c", RAISE)
+    assert done.returncode == 1
+    event, said = done.stderr.splitlines()
+    assert [told["type"] for told in json.loads(event)["exception"]] == ["ValueError", "KeyError"]
+    assert said.startswith("an error that nobody expected (ValueError, ")
+    assert leaks(done.stderr) == []
+
+
+def test_whoever_wants_the_traceback_gets_it() -> None:
+    assert "Traceback" in manage("shell", "-c", "raise ValueError", "--traceback").stderr
+
+
+def test_settings_that_cannot_be_imported_end_as_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken_settings.py").write_text(f"raise ValueError({CANARIES[0]!r})")
+    done = manage("check", DJANGO_SETTINGS_MODULE="broken_settings", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "broken_settings.py:1" in done.stderr
+    assert leaks(done.stderr) == []
