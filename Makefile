@@ -28,11 +28,14 @@ test: .venv/.installed-dev ## every test, on the embedded PostgreSQL
 faults: .venv/.installed-dev ## every injected fault, kill and race; takes long (make test runs a sample)
 	@FAULTS=all $(BIN)/python -m pytest -n auto tests/faults $(ARGS)
 
-check: .venv/.installed-dev ## format, lint, types, import direction, migrations
+check: .venv/.installed-dev ## format, lint, types, import direction, known weaknesses, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@# on stderr it warns of every answered finding whose line holds parts that have none; findings go to stdout
+	$(BIN)/bandit -q -c pyproject.toml -r core facilities etl geography manage.py 2>/dev/null
+	$(BIN)/python .ci/audit_packages.py requirements-dev.txt
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: .venv/.installed-dev ## the measured comparisons, side by side

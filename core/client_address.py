@@ -5,7 +5,7 @@ from ipaddress import IPv6Address, ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
-UNKNOWN = "0.0.0.0"  # noqa: S104 - not bound to: it stands for an address that nobody gave (a UNIX socket has none)
+UNKNOWN = "0.0.0.0"  # noqa: S104 # nosec B104 # not bound to: it stands for an address that nobody gave
 
 
 def client_address(request: HttpRequest) -> str:

@@ -23,7 +23,7 @@ import shutil
 import signal
 import socket
 import stat
-import subprocess
+import subprocess  # nosec B404 # of our own words only: each call says so
 import sys
 import tempfile
 import time
@@ -291,12 +291,12 @@ def _add_system_user(name: str) -> None:
     """Create a system user; where that is impossible the caller looks for another one."""
     with suppress(FileNotFoundError):
         command = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", name]
-        subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - every word is ours
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603 # nosec B603 # every word is ours
 
 
 def _run(command: list[str | Path], account: _Account | None) -> subprocess.CompletedProcess[str]:
     """Return the finished command, run as the account, away from this process's terminal, directory and environment."""
-    return subprocess.run(  # noqa: S603 - no shell reads the words, whatever the paths contain
+    return subprocess.run(  # noqa: S603 # nosec B603 # no shell reads the words, whatever the paths contain
         command,
         check=False,
         stdin=subprocess.DEVNULL,
@@ -455,7 +455,7 @@ def _make_socket_dir(cluster: Path, account: _Account | None) -> Path:
     Directly in /tmp: a socket's path has room for 103 bytes, and $TMPDIR differs between users and shells.
     """
     uid = account.uid if account else os.geteuid()
-    base = "/tmp" if os.access("/tmp", os.W_OK) else tempfile.gettempdir()  # noqa: S108 - ownership is checked below
+    base = "/tmp" if os.access("/tmp", os.W_OK) else tempfile.gettempdir()  # noqa: S108 # nosec B108 # ownership is checked below
     path = Path(base) / f"gvrc-pg-{uid}-{_short_hash(str(cluster))}"
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)

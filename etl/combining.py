@@ -119,8 +119,9 @@ def _settle(facility: Facility, *, is_confidential: bool, is_active: bool) -> No
 
 def _free_number(cursor: Any, survivor: Facility) -> bool:
     """Return whether what comes back may have its registration number: the survivor gives it up, a third facility keeps it."""
-    columns = "image->>'registration_number', image->>'sealed_details'"
-    cursor.execute(f"SELECT {columns} FROM undo_rows WHERE table_name = 'facilities'")  # noqa: S608 - names of our own columns
+    cursor.execute(
+        "SELECT image->>'registration_number', image->>'sealed_details' FROM undo_rows WHERE table_name = 'facilities'"
+    )
     number, token = cursor.fetchone() or (None, None)
     if token:
         sealed = decrypt(token, column="facilities.sealed_details")

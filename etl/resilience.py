@@ -77,7 +77,7 @@ def with_retries[T](work: Callable[[], T]) -> T:
         if fault_of(error) is not Fault.TRANSIENT:
             return False
         connection.close()  # it may be broken; the pool gives a sound one
-        return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**number))  # noqa: S311 - spreads writers out
+        return random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**number))  # noqa: S311 # nosec B311 # spreads writers out
 
     breaker = _breaker(settings.ETL_BREAKER_FAILURES, settings.ETL_BREAKER_SECONDS)
     attempts = stamina.retry_context(

@@ -46,7 +46,7 @@ def restore_rows(cursor: Any) -> None:
 def _delete_made(cursor: Any, model: Any) -> None:
     meta = model._meta  # noqa: SLF001 - documented API
     cursor.execute(
-        f'DELETE FROM "{meta.db_table}" t USING undo_rows u WHERE u.table_name = %s AND u.image IS NULL'  # noqa: S608 - names of our own tables
+        f'DELETE FROM "{meta.db_table}" t USING undo_rows u WHERE u.table_name = %s AND u.image IS NULL'  # noqa: S608 # nosec B608 # names of our own tables
         f' AND t."{meta.pk.column}" = u.record_id',
         [meta.db_table],
     )
@@ -62,15 +62,15 @@ def _restore(cursor: Any, model: type[models.Model]) -> None:
     images_of = f"undo_rows u WHERE u.table_name = '{table}' AND u.image IS NOT NULL"
     # over the row as it stands: a column that a migration added since keeps its value
     rows = f"""(SELECT i.* FROM "{table}" now JOIN (SELECT * FROM {images_of}) u ON now."{key}" = u.record_id
-        CROSS JOIN LATERAL jsonb_populate_record(now, u.image) i) i"""  # noqa: S608 - names of our own tables
+        CROSS JOIN LATERAL jsonb_populate_record(now, u.image) i) i"""  # noqa: S608 # nosec B608 # names of our own tables
     if make_way := _MAKES_WAY.get(model):
         setting, where = make_way
-        cursor.execute(f'UPDATE "{table}" t SET {setting} FROM {rows} WHERE t."{key}" = i."{key}" AND {where}')  # noqa: S608
+        cursor.execute(f'UPDATE "{table}" t SET {setting} FROM {rows} WHERE t."{key}" = i."{key}" AND {where}')  # noqa: S608 # nosec B608 # as above
     assignments = ", ".join(f'"{column}" = {image}' for column, image in images.items())
-    cursor.execute(f'UPDATE "{table}" t SET {assignments} FROM {rows} WHERE t."{key}" = i."{key}"')  # noqa: S608
+    cursor.execute(f'UPDATE "{table}" t SET {assignments} FROM {rows} WHERE t."{key}" = i."{key}"')  # noqa: S608 # nosec B608 # as above
     names = ", ".join(f'"{column}"' for column in (key, *columns))
     cursor.execute(
-        f'INSERT INTO "{table}" ({names}) SELECT {names} FROM (SELECT i.* FROM (SELECT * FROM {images_of}) u'  # noqa: S608
+        f'INSERT INTO "{table}" ({names}) SELECT {names} FROM (SELECT i.* FROM (SELECT * FROM {images_of}) u'  # noqa: S608 # nosec B608 # as above
         f' CROSS JOIN LATERAL jsonb_populate_record(NULL::"{table}", u.image) i) i'
         f' WHERE NOT EXISTS (SELECT FROM "{table}" t WHERE t."{key}" = i."{key}")'
         + (" ON CONFLICT (first_id, second_id) DO NOTHING" if model is DuplicatePair else "")

@@ -35,7 +35,7 @@ class DatabaseClient(client.DatabaseClient):
     ) -> tuple[list[str], dict[str, str] | None]:
         """Return the psql command line."""
         server = embedded_server(settings_dict)
-        address = {"HOST": str(server.socket_dir), "USER": server.user, "PORT": "", "PASSWORD": ""}
+        address = dict.fromkeys(("PORT", "PASSWORD"), "") | {"HOST": str(server.socket_dir), "USER": server.user}
         arguments, environment = super().settings_to_cmd_args_env(settings_dict | address, parameters)
         return [str(bin_dir() / "psql"), *arguments[1:]], environment
 

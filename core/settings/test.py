@@ -2,7 +2,7 @@
 
 from core.settings.base import *  # noqa: F403 - settings modules extend one another
 
-SECRET_KEY = "a key for tests only"  # noqa: S105 - guards nothing
+SECRET_KEY = "a key for tests only"  # noqa: S105 # nosec B105 # guards nothing
 FIELD_KEYS = "a-field-key-for-tests-only-long-enough-to-pass"
 INDEX_KEY = "an-index-key-for-tests-only-long-enough-to-pass"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
