@@ -7,11 +7,13 @@ of its own, derived by HKDF-SHA-256 from the master keys in FIELD_KEYS: a token 
 import base64
 import hmac
 import json
+import re
+import string
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Self
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -20,6 +22,9 @@ from django.db import models
 
 CANNOT_BE_READ = "cannot be read"
 SHORTEST_KEY = 32  # characters
+_ALPHABET = f"{string.ascii_letters}{string.digits}-_".encode()  # RFC 4648, section 5
+# Before one = the last character tells four bits, before two it tells two: the others are zero, in these characters.
+_TAIL = re.compile(r"[\w-]{4}|[\w-]{2}[AEIMQUYcgkosw048]=|[\w-][AQgw]==", re.ASCII)
 
 
 class ReservedWordsError(ValueError):
@@ -61,17 +66,15 @@ def encrypt(value: str, *, column: str) -> str:
     if value == CANNOT_BE_READ:
         message = f"'{CANNOT_BE_READ}' stands for a value that no key opens and is never written in its place"
         raise ReservedWordsError(message)
-    return _cipher(settings.FIELD_KEYS, column).encrypt(value.encode()).decode() if value else ""
+    return _seal(value.encode(), column) if value else ""
 
 
 def decrypt(token: str, *, column: str) -> Decrypted:
     """Return the value of a token; Unreadable where no key of the ring opens it."""
     if not token:
         return Decrypted("", "", column)
-    try:
-        return Decrypted(_cipher(settings.FIELD_KEYS, column).decrypt(token).decode(), token, column)
-    except InvalidToken:
-        return Unreadable(CANNOT_BE_READ, token, column)
+    opened = _open(token, column)
+    return Decrypted(opened[1].decode(), token, column) if opened else Unreadable(CANNOT_BE_READ, token, column)
 
 
 def blind_index(value: str, *, purpose: str) -> str:
@@ -121,15 +124,46 @@ class EncryptedJSONField(EncryptedTextField):
         return super().get_prep_value(json.dumps(value, ensure_ascii=True, separators=(",", ":")))
 
 
+def _seal(value: bytes, column: str) -> str:
+    return _ring(settings.FIELD_KEYS, column)[0].encrypt(value).decode()
+
+
+def _open(token: str, column: str) -> tuple[int, bytes] | None:
+    """Return which key of the ring opens a token (0 is the newest) and what it says; None where none does."""
+    if not _is_canonical(token):
+        return None
+    for number, cipher in enumerate(_ring(settings.FIELD_KEYS, column)):
+        try:
+            return number, cipher.decrypt(token)
+        except InvalidToken:
+            continue
+    return None
+
+
+def _is_canonical(token: str) -> bool:
+    """Return whether a token is the one way to write its bytes.
+
+    Fernet reads base64 as Python does: it takes + for -, skips what is no base64, and never looks at the last bits of the
+    last character.
+    """
+    try:
+        body = token[:-4].encode()
+    except UnicodeEncodeError:
+        return False
+    return not body.translate(None, _ALPHABET) and len(token) % 4 == 0 and bool(_TAIL.fullmatch(token, len(body)))
+
+
 @lru_cache(maxsize=256)
-def _cipher(field_keys: str, column: str) -> MultiFernet:
-    keys = [part.strip() for part in field_keys.split(",") if part.strip()] or [""]
-    return MultiFernet(
-        [
-            Fernet(base64.urlsafe_b64encode(_derive(_checked_key("FIELD_KEYS", key), f"gvrc field {column}")))
-            for key in keys
-        ],
+def _ring(field_keys: str, column: str) -> tuple[Fernet, ...]:
+    return tuple(
+        Fernet(base64.urlsafe_b64encode(_derive(_checked_key("FIELD_KEYS", key), f"gvrc field {column}")))
+        for key in _keys_in(field_keys)
     )
+
+
+def _keys_in(field_keys: str) -> list[str]:
+    """Return the keys of FIELD_KEYS, newest first; one that is empty where there is none."""
+    return [part.strip() for part in field_keys.split(",") if part.strip()] or [""]
 
 
 @lru_cache(maxsize=256)
