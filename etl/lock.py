@@ -1,59 +1,33 @@
 """One import at a time: an advisory lock that dies with its holder, and a fence for what a dead holder left running."""
 
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import sleep
 
-import psycopg
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from core.advisory_locks import LockTakenError, advisory_lock
 from core.audit import acting
 from etl.errors import LockHeldError, SupersededError
 from etl.models import ImportRun
 from etl.resilience import with_retries
 
 LOCK = 0x47565243  # "GVRC": the advisory lock of everything that writes the registry from the ledger
-_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-_LONGEST_APPLICATION_NAME = 63  # bytes, PostgreSQL's limit
 
 
 @contextmanager
 def import_lock() -> Iterator[None]:
-    """Hold the import lock; raises LockHeldError at once where somebody else does.
-
-    The lock lives on a connection of its own, outside the pool: a pooled connection would keep it after close().
-    """
-    with _connect() as holder:
-        (is_ours,) = holder.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() or (False,)
-        if not is_ours:
-            raise LockHeldError(_describe_holder(holder))
-        with_retries(_mark_dead_runs)
-        try:
-            yield
-        finally:
-            with suppress(psycopg.Error):  # closing frees it too, but only once the server has noticed
-                holder.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
-
-
-@contextmanager
-def _connect() -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
-    parameters = connection.get_connection_params() | _KEEPALIVE
-    name = f"{parameters.get('application_name', 'gvrc')} lock {os.getpid()} {socket.gethostname()}"
-    parameters["application_name"] = name[:_LONGEST_APPLICATION_NAME]
-    parameters["autocommit"] = True
-    with connection.wrap_database_errors:
-        holder = psycopg.connect(**parameters)
+    """Hold the import lock; raises LockHeldError at once where somebody else does."""
     try:
-        with connection.wrap_database_errors:
-            yield holder
-    finally:
-        holder.close()  # frees the lock
+        with advisory_lock(LOCK, name="lock"):
+            with_retries(_mark_dead_runs)
+            yield
+    except LockTakenError as error:
+        raise LockHeldError(_describe_holder(session=str(error))) from error
 
 
-def _describe_holder(asking: "psycopg.Connection[tuple[object, ...]]") -> str:
+def _describe_holder(session: str) -> str:
     """Return the line that names who imports: its run, or, of a dry run or one that just began, its session."""
     for _ in range(3):
         run = ImportRun.objects.filter(status=ImportRun.Status.RUNNING).first()
@@ -61,16 +35,7 @@ def _describe_holder(asking: "psycopg.Connection[tuple[object, ...]]") -> str:
             since = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S")
             return f"another import holds the lock: run {run.pk} on {run.host}, pid {run.pid}, since {since}; wait for it to end"
         sleep(0.1)  # it took the lock a moment ago
-    row = asking.execute(
-        "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE locktype = 'advisory' AND objid = %s AND granted AND database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())",
-        [LOCK],
-    ).fetchone()
-    _, _, holder = str(row[0] if row else "").partition(" lock ")
-    pid, _, host = holder.partition(" ")
-    since = f", since {row[1]:%Y-%m-%d %H:%M:%S %Z}" if row else ""
-    return f"another import holds the lock: a dry run on {host or '?'}, pid {pid or '?'}{since}; wait for it to end"
+    return f"another import holds the lock: a dry run {session}; wait for it to end"
 
 
 def _mark_dead_runs() -> None:
