@@ -1,7 +1,9 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 from core import checks  # noqa: F401 - registers them
+from core.crypto import check_key_settings
 from core.database_roles import apply_rules
 
 
@@ -9,4 +11,9 @@ class CoreConfig(AppConfig):
     name = "core"
 
     def ready(self) -> None:
+        from core.key_guard import guard_connection, install_key_check  # noqa: PLC0415 - models are known by now
+
+        check_key_settings()
+        connection_created.connect(guard_connection)
         post_migrate.connect(apply_rules, sender=self)
+        post_migrate.connect(install_key_check, sender=self)

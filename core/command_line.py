@@ -9,6 +9,7 @@ from django.core.management import execute_from_command_line
 from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from core.crypto import check_key_settings
 from core.database_errors import kind_of
 from core.embedded_postgres import EmbeddedPostgresError
 from core.logs import describe
@@ -21,6 +22,8 @@ STOPPING = (ImproperlyConfigured, EmbeddedPostgresError, DatabaseError, Interfac
 def run(arguments: Sequence[str]) -> int:
     """Return the exit status of a management command; 1 where settings or the database keep it from working."""
     try:
+        if "runserver" in arguments[1:2]:
+            check_key_settings()  # its reloader takes what an app's start raises for broken code, and waits for a change
         execute_from_command_line(list(arguments))
     except STOPPING as error:
         print(in_one_line(error), file=sys.stderr)

@@ -16,6 +16,7 @@ from typing import Any, Self
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
@@ -59,14 +60,21 @@ class Unreadable(Decrypted):
         return False
 
 
-def encrypt(value: str, *, column: str) -> str:
-    """Return the token of a value for `table.column`; empty text stays empty."""
+def check_key_settings() -> None:
+    """Raise ImproperlyConfigured where a key is missing or too short."""
+    for key in _keys_in(settings.FIELD_KEYS):
+        _checked_key("FIELD_KEYS", key)
+    _checked_key("INDEX_KEY", settings.INDEX_KEY)
+
+
+def encrypt(value: str, *, column: str, key: int = 0) -> str:
+    """Return the token of a value for `table.column`; empty text stays empty. `key` says which of FIELD_KEYS: 0 is the newest."""
     if isinstance(value, Decrypted) and value.column == column:
         return value.token
     if value == CANNOT_BE_READ:
         message = f"'{CANNOT_BE_READ}' stands for a value that no key opens and is never written in its place"
         raise ReservedWordsError(message)
-    return _seal(value.encode(), column) if value else ""
+    return _ring(settings.FIELD_KEYS, column)[key].encrypt(value.encode()).decode() if value else ""
 
 
 def decrypt(token: str, *, column: str) -> Decrypted:
@@ -75,6 +83,14 @@ def decrypt(token: str, *, column: str) -> Decrypted:
         return Decrypted("", "", column)
     opened = _open(token, column)
     return Decrypted(opened[1].decode(), token, column) if opened else Unreadable(CANNOT_BE_READ, token, column)
+
+
+def key_of(token: str | None, *, column: str) -> int | None:
+    """Return which of FIELD_KEYS opens a token: 0 is the newest, and opens what is empty, too; None where none does."""
+    if not token:
+        return 0
+    opened = _open(token, column)
+    return opened[0] if opened else None
 
 
 def blind_index(value: str, *, purpose: str) -> str:
@@ -124,8 +140,11 @@ class EncryptedJSONField(EncryptedTextField):
         return super().get_prep_value(json.dumps(value, ensure_ascii=True, separators=(",", ":")))
 
 
-def _seal(value: bytes, column: str) -> str:
-    return _ring(settings.FIELD_KEYS, column)[0].encrypt(value).decode()
+def sealed_fields() -> list[EncryptedTextField]:
+    """Return every sealed column of every table, by table and column."""
+    models_ = [model._meta for model in apps.get_models(include_auto_created=True)]  # noqa: SLF001 - documented API
+    own = [field for meta in models_ if meta.managed and not meta.proxy for field in meta.local_concrete_fields]
+    return sorted((f for f in own if isinstance(f, EncryptedTextField)), key=lambda field: field.column_name)
 
 
 def _open(token: str, column: str) -> tuple[int, bytes] | None:

@@ -20,12 +20,14 @@ _GRANTS = """
 GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};
-REVOKE ALL ON audit_trail, django_migrations FROM {role};
+REVOKE ALL ON {read_only} FROM {role};
 REVOKE ALL ON SEQUENCE audit_trail_audit_id_seq FROM {role};
-GRANT SELECT ON audit_trail, django_migrations TO {role};
+GRANT SELECT ON {read_only} TO {role};
 GRANT EXECUTE ON FUNCTION seal_audit_images(jsonb) TO {role};
 """
 _GRANTS_ON_ACCESS_LOG = "REVOKE UPDATE, DELETE, TRUNCATE ON access_log FROM {role}"
+# the owner's to write
+_READ_ONLY = ("audit_trail", "django_migrations", "key_checks")
 
 
 @contextmanager
@@ -56,16 +58,22 @@ def owner_settings() -> dict[str, Any] | None:
     return None if not owner or same else {name: owner[name] for name in ("USER", "PASSWORD", "HOST", "PORT")}
 
 
-def _reconnect(changed: dict[str, Any]) -> None:
+def disconnect() -> None:
+    """Close the default connection and its pool."""
     connection.close()
     if connection.settings_dict["OPTIONS"].get("pool"):
         connection.close_pool()  # type: ignore[attr-defined] # of the PostgreSQL backend
+
+
+def _reconnect(changed: dict[str, Any]) -> None:
+    disconnect()
     connection.settings_dict.update(changed)
 
 
 def apply_rules(**_: Any) -> None:
     """Create the audit triggers and the application role's rights anew; called after every migration, by the owner."""
-    if "audit_trail" not in connection.introspection.table_names():
+    tables = connection.introspection.table_names()
+    if "audit_trail" not in tables:
         return  # its migration is undone, or not yet applied
     install_triggers()
     role = settings.DATABASE_APPLICATION_ROLE
@@ -76,6 +84,7 @@ def apply_rules(**_: Any) -> None:
             log.warning("one database role for everything", code="roles-not-apart", remedy="set DATABASE_OWNER_URL")
             return
         quoted = connection.ops.quote_name(role)
-        cursor.execute(_GRANTS.format(role=quoted))
-        if "access_log" in connection.introspection.table_names(cursor):
+        read_only = ", ".join(name for name in _READ_ONLY if name in tables)
+        cursor.execute(_GRANTS.format(role=quoted, read_only=read_only))
+        if "access_log" in tables:
             cursor.execute(_GRANTS_ON_ACCESS_LOG.format(role=quoted))

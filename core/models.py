@@ -153,3 +153,20 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.subject}"
+
+
+class KeyCheck(models.Model):
+    """A known text, sealed and indexed under the keys that the database is written with; see core/key_guard.py.
+
+    One row; two while a rotation is under way, since values stand under two keys then.
+    """
+
+    key_check_id = models.PositiveSmallIntegerField(primary_key=True)
+    known_text = EncryptedTextField()
+    text_index = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "key_checks"
+
+    def __str__(self) -> str:
+        return f"Key check {self.pk}"

@@ -1,4 +1,7 @@
-"""The WSGI application; DJANGO_SETTINGS_MODULE names the settings, production unless said otherwise."""
+"""The WSGI application; DJANGO_SETTINGS_MODULE names the settings, production unless said otherwise.
+
+Wrong or missing keys end the server's process with one line and exit status 1.
+"""
 
 import os
 import sys
@@ -18,6 +21,9 @@ def load() -> WSGIHandler:
     """Return the application; where settings, keys or database keep it from serving, one line says why."""
     try:
         handler = get_wsgi_application()
+        from core.key_guard import check_at_start  # noqa: PLC0415 - models are known by now
+
+        check_at_start()
         if settings.DATABASE_ROLES_APART:
             refuse_owned_tables()
     except STOPPING as error:

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin_pages import ReadOnlyAdmin, RoleTabularInline
+from core.key_guard import KeysDoNotFitError
 from core.middleware import in_own_transactions
 from core.models import User
 from core.roles import Action, may
@@ -237,7 +238,7 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
         ids = tuple(chosen.filter(state__in=STATES["all"]).values_list("source_record", flat=True))
         try:
             summary = replay(RejectFilter(ids=ids, state="all"), user=request.user) if ids else None
-        except EtlError as error:
+        except (EtlError, KeysDoNotFitError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return
         if summary is None:

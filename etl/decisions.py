@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core.audit import acting
+from core.key_guard import check_keys
 from core.models import User
 from etl.batch import new_writer, write_groups
 from etl.codes import find_facility
@@ -19,7 +20,6 @@ from etl.entered import note_entered, only_entered, pin_entered
 from etl.errors import DecisionError
 from etl.facility_rows import PLACE_COLUMNS, column_of
 from etl.groups import Group, Member, match_record, whole_groups
-from etl.key_check import check_keys
 from etl.lock import fenced, import_lock, session_of
 from etl.models import FieldChoice, ImportRun, SourceRecord
 from etl.pairs import read_separations

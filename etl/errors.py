@@ -63,7 +63,7 @@ class ReferenceDataError(EtlError):
 
 
 class WrongKeyError(EtlError):
-    """The keys at hand are not those that the database was written with."""
+    """A version in the ledger that no key of FIELD_KEYS opens; core/key_guard.py looks at the keys as a whole."""
 
     code = "key-wrong"
 

@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 
 from core.access import log_access
+from core.key_guard import check_keys
 from core.models import User
 from etl.errors import EtlError, ExitCode, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
-from etl.key_check import check_keys
 from etl.ledger import stage_source
 from etl.load import load_pending
 from etl.lock import import_lock
@@ -58,6 +58,7 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
     """
     sources = _chosen_sources(options.sources)
     with import_lock():
+        with_retries(check_keys)  # again: a rotation may have ended since this process began
         if options.dry_run:
             return rehearse(partial(_run, options, sources, progress)) | {"run": None}
         return _run(options, sources, progress)
@@ -69,7 +70,6 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
         state.warnings.append(_why_not_resumed(state.run))
     with running(state.run):
         with state.step("reference", progress):
-            with_retries(check_keys)
             reference = with_retries(read_reference)
         with state.step("soundness", progress):
             sound = find_sound_sources(

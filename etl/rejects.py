@@ -10,11 +10,11 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from core.key_guard import check_keys
 from core.models import User
 from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record
 from etl.errors import UnknownRejectError
 from etl.fingerprint import pipeline_fingerprint
-from etl.key_check import check_keys
 from etl.ledger import append_versions
 from etl.load import load_pending
 from etl.lock import fenced, import_lock
@@ -91,11 +91,11 @@ def replay(
     What passes now is loaded; the rest stays rejected, with the findings of today. Raises LockHeldError beside an import.
     """
     with import_lock():
+        with_retries(check_keys)
         ids = list(find(wanted).values_list("pk", flat=True))  # of versions
         state = RunState(open_run(ImportRun.Kind.REPLAY, user=user, options=asdict(wanted)))
         with running(state.run):
             with state.step("reference", progress):
-                with_retries(check_keys)
                 reference = with_retries(read_reference)
             with state.step("pass 1", progress):
                 state.read = with_retries(partial(_restage, ids, state.run, reference))

@@ -12,6 +12,7 @@ from django.urls import reverse
 from unfold.decorators import display
 
 from core.admin_pages import ReadOnlyAdmin
+from core.key_guard import KeysDoNotFitError
 from core.middleware import in_own_transactions
 from core.models import User
 from core.roles import Action, may
@@ -76,7 +77,7 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
             raise PermissionDenied  # pairs are decided about, never edited
         try:
             decided = self._decide(request, pair)
-        except EtlError as error:
+        except (EtlError, KeysDoNotFitError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.path)
         self.message_user(request, decided, messages.SUCCESS)

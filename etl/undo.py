@@ -10,10 +10,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, Max, OuterRef, Prefetch, Q
 
+from core.key_guard import check_keys
 from core.models import FACILITY_ID, AuditEntry, User
 from etl.entered import only_entered, pin_entered
 from etl.errors import UnknownRunError
-from etl.key_check import check_keys
 from etl.ledger import fall_back
 from etl.lock import fenced, import_lock, session_of
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion

@@ -315,6 +315,7 @@ class FacilityContact(models.Model):
     audit_hides = ()
     state_key = ("facility__facility_code", "contact_type__code", "contact_value")
     state_derived = ("value_index",)
+    blind_indexes = {"contact_value": "value_index"}  # what core/key_guard.py knows an INDEX_KEY by
 
     contact_id = models.BigAutoField(primary_key=True)
     facility = models.ForeignKey(Facility, on_delete=models.CASCADE, related_name="contacts", db_index=False)

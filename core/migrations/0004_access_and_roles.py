@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
         ('contenttypes', '0002_remove_content_type_name'),
-        ('core', '0002_audit_trail'),
+        ('core', '0003_key_check'),
     ]
 
     operations = [

@@ -175,6 +175,8 @@ def test_a_group_that_a_person_joins_is_audited(db: None) -> None:
         "SELECT set_config('session_replication_role', 'replica', true)",
         "SELECT nextval('audit_trail_audit_id_seq')",
         "CREATE TABLE public.mine (id int)",
+        "DELETE FROM key_checks",
+        "UPDATE key_checks SET text_index = ''",
         "CREATE OR REPLACE FUNCTION public.record_audit() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$",
         (
             "CREATE TEMP TABLE facilities (facility_id int); CREATE TRIGGER forge AFTER INSERT ON pg_temp.facilities"
