@@ -1,5 +1,6 @@
 """The last net of the command line: what stops a command before it can say why itself ends as one line."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 
@@ -51,6 +52,14 @@ def _place_of(error: Exception) -> str:
     told = describe(error)[0]
     innermost = told["frames"][-1]
     return f"{told['type']}, {innermost['file']}:{innermost['line']}"
+
+
+def positive(text: str) -> int:
+    """Return an option's value that counts something, 1 or more; raises ArgumentTypeError."""
+    if text.isdecimal() and 0 < int(text[:9]) == int(text):
+        return int(text)
+    message = "must be a whole number from 1 to 999999999"
+    raise argparse.ArgumentTypeError(message)
 
 
 def take_options_anywhere(parser: CommandParser) -> None:

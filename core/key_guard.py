@@ -90,9 +90,31 @@ def install_key_check(*, using: str, **_: Any) -> None:
         KeyCheck.objects.bulk_create(rows, ignore_conflicts=True)  # another `migrate` may be as far
 
 
+def begin_rotation() -> None:
+    """Demand the newest key, too, from whoever connects: values are about to stand under it."""
+    install_key_check(using=DEFAULT_DB_ALIAS)
+    keys = {row.pk: _key_of(row) for row in KeyCheck.objects.all()}
+    if 0 not in keys.values():
+        _row(max(keys, default=0) + 1, key=0).save(force_insert=True)
+
+
+def end_rotation() -> int:
+    """Return how many older keys are not demanded any more: no value stands under one."""
+    return KeyCheck.objects.filter(pk__in=rows_under_older_keys()).delete()[0]
+
+
+def rows_under_older_keys() -> list[int]:
+    """Return the rows that still demand an older key."""
+    return [row.pk for row in KeyCheck.objects.all() if _key_of(row) != 0]
+
+
 def _row(number: int, *, key: int) -> KeyCheck:
     sealed = decrypt(encrypt(_KNOWN_TEXT, column=_COLUMN, key=key), column=_COLUMN)  # it keeps its token
     return KeyCheck(key_check_id=number, known_text=sealed, text_index=_index())
+
+
+def _key_of(row: KeyCheck) -> int | None:
+    return key_of(row.known_text.token, column=_COLUMN)
 
 
 def _index() -> str:

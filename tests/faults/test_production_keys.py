@@ -1,5 +1,6 @@
-"""Keys on a server as production has it: wrong ones stop whoever comes with them in one line."""
+"""Keys on a server as production has it: wrong ones stop whoever comes with them in one line, the owner rotates them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from tests.faults.world import PATIENCE, all_or_sample
 
 FIELD_KEY = "the-field-key-of-this-database-and-no-other"
 INDEX_KEY = "the-index-key-of-this-database-and-no-other"
+NEW = "the-next-field-key-of-this-database-and-no-other"
 WRONG = "a-key-that-is-long-enough-but-no-other-database-s"
 SERVER = [sys.executable, "-c", "import core.wsgi; print('it starts')"]
 COMMANDS = {
@@ -25,6 +27,7 @@ COMMANDS = {
     "state_hash": ["state_hash"],
     "load_geography": ["load_geography"],
     "migrate": ["migrate"],
+    "rotate_keys": ["rotate_keys"],
     "runserver": ["runserver", "127.0.0.1:0"],
     "runserver --noreload": ["runserver", "--noreload", "127.0.0.1:0"],
     "wsgi": [],
@@ -133,3 +136,19 @@ def test_a_database_that_is_away_does_not_keep_a_server_from_starting(server: Se
     done = manage(server, DATABASE_URL="postgres://gvrc_app@127.0.0.1:1/gvrc_admin")
     assert (done.returncode, done.stdout) == (0, "it starts\n"), done.stderr
     assert "database-away" in done.stderr
+
+
+def test_the_owner_rotates_and_the_application_role_is_refused(server: Server) -> None:
+    succeed(server, "load_geography")
+    succeed(server, "import_facilities", "other_services")
+    hash_before = succeed(server, "state_hash")
+    both = {"FIELD_KEYS": f"{NEW},{FIELD_KEY}"}
+    before = rows(server)
+    refused = manage(server, "rotate_keys", DATABASE_OWNER_URL="", **both)
+    reason = "RotationError: rotate_keys works as the owner of the tables: set DATABASE_OWNER_URL (see .env.example)\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", reason)
+    assert rows(server) == before
+    succeed(server, "rotate_keys", "--check", DATABASE_OWNER_URL="")  # counting needs no owner
+    assert json.loads(succeed(server, "rotate_keys", "--json", **both))["re_encrypted"] > 50
+    assert succeed(server, "state_hash", FIELD_KEYS=NEW) == hash_before
+    succeed(server, "rotate_keys", "--quiet", FIELD_KEYS=f"{FIELD_KEY},{NEW}")

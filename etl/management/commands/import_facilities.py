@@ -1,6 +1,5 @@
 """manage.py import_facilities: see `--help` and the README."""
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from core.command_line import positive
 from etl.console import print_summary, run_with_exit_code, show_progress, write_report
 from etl.pipeline import ImportOptions, import_facilities
 from etl.sources import SOURCES
@@ -23,10 +23,10 @@ class Command(BaseCommand):
         parser.add_argument("--data-dir", type=Path, default=settings.RAW_DATA_DIR, help="where the files are")
         parser.add_argument("--dry-run", action="store_true", help="show what would happen; leave no row")
         parser.add_argument(
-            "--batch-size", type=_positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction"
+            "--batch-size", type=positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction"
         )
         parser.add_argument(
-            "--workers", type=_positive, default=settings.ETL_WORKERS, help="processes for reading large files"
+            "--workers", type=positive, default=settings.ETL_WORKERS, help="processes for reading large files"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
@@ -78,10 +78,3 @@ class Command(BaseCommand):
         if options["report"]:
             write_report(summary, options["report"])
         return code
-
-
-def _positive(text: str) -> int:
-    if text.isdecimal() and 0 < int(text[:9]) == int(text):
-        return int(text)
-    message = "must be a whole number from 1 to 999999999"
-    raise argparse.ArgumentTypeError(message)
