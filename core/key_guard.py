@@ -166,7 +166,7 @@ def _samples(cursor: Any) -> Iterator[tuple[str, str, str | None]]:
             continue  # not migrated yet
         for order in ("ASC", "DESC"):
             cursor.execute(
-                f'SELECT "{field.column}", {index or "NULL"} FROM "{meta.db_table}" WHERE "{field.column}" <> \'\''  # noqa: S608 - names of our own
+                f'SELECT "{field.column}", {index or "NULL"} FROM "{meta.db_table}" WHERE "{field.column}" <> \'\''  # noqa: S608 # nosec B608 # names of our own
                 f' ORDER BY "{meta.pk.column}" {order} LIMIT {_SAMPLE}'
             )
             yield from ((field.column_name, *row) for row in cursor.fetchall())

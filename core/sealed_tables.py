@@ -58,7 +58,7 @@ def sealed_tables() -> list[SealedTable]:
 
 def batches(table: SealedTable, size: int) -> Iterator[list[Row]]:
     """Yield the rows of a table by primary key; nothing is locked."""
-    query = f'SELECT {table.selection} FROM "{table.name}" WHERE {table.condition}'  # noqa: S608 - names of our own, here and below
+    query = f'SELECT {table.selection} FROM "{table.name}" WHERE {table.condition}'  # noqa: S608 # nosec B608 # names of our own
     order = f'ORDER BY "{table.key}" LIMIT {size}'
     rows: list[Row] = []
     while True:
@@ -78,7 +78,7 @@ def lock_rows(table: SealedTable, keys: list[Any]) -> list[Row]:
     """Return the rows of these keys, which nobody else changes until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f'SELECT {table.selection} FROM "{table.name}" WHERE "{table.key}" = ANY(%s::{table.key_type}[])'  # noqa: S608
+            f'SELECT {table.selection} FROM "{table.name}" WHERE "{table.key}" = ANY(%s::{table.key_type}[])'  # noqa: S608 # nosec B608 # names of our own
             f' ORDER BY "{table.key}" FOR NO KEY UPDATE',
             [keys],
         )
@@ -92,7 +92,7 @@ def write_tokens(table: SealedTable, rows: Sequence[Row]) -> None:
     arrays = ", ".join([f"%s::{table.key_type}[]", *("%s::text[]" for _ in table.columns)])
     with connection.cursor() as cursor:
         cursor.execute(
-            f'UPDATE "{table.name}" r SET {table.assignments} FROM unnest({arrays}) AS v({names})'  # noqa: S608
+            f'UPDATE "{table.name}" r SET {table.assignments} FROM unnest({arrays}) AS v({names})'  # noqa: S608 # nosec B608 # names of our own
             f' WHERE r."{table.key}" = v.key',
             [[row[number] for row in rows] for number in range(len(table.columns) + 1)],
         )
