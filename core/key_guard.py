@@ -58,7 +58,7 @@ def check_at_start() -> None:
     try:
         connection.ensure_connection()
     except (OperationalError, InterfaceError) as error:
-        log.warning("database away at the start", code="database-away", error=kind_of(error))
+        log.warning("database away at the start", code="database-away", reason=kind_of(error))
     finally:
         disconnect()  # a server may fork after this
 

@@ -159,6 +159,7 @@ FIELD_CLASSES: Mapping[str, FieldClass] = MappingProxyType(
         "access_log.*": INTERNAL,
         "approvals.reason": PROTECTED,
         "approvals.*": INTERNAL,
+        "key_checks.known_text": PROTECTED,
         "key_checks.*": INTERNAL,
         "auth_group.*": INTERNAL,
         "auth_group_permissions.*": INTERNAL,

@@ -1,6 +1,6 @@
 """The WSGI application; DJANGO_SETTINGS_MODULE names the settings, production unless said otherwise.
 
-Wrong or missing keys end the server's process with one line and exit status 1.
+Wrong or missing keys end the server's process with one line.
 """
 
 import os
@@ -23,9 +23,10 @@ def load() -> WSGIHandler:
         handler = get_wsgi_application()
         from core.key_guard import check_at_start  # noqa: PLC0415 - models are known by now
 
-        check_at_start()
         if settings.DATABASE_ROLES_APART:
-            refuse_owned_tables()
+            refuse_owned_tables()  # over a connection, which checks the keys
+        else:
+            check_at_start()
     except STOPPING as error:
         print(in_one_line(error), file=sys.stderr)
         sys.exit(NEVER_BOOTS)
