@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from core.client_address import client_address
+from core.client_address import UNKNOWN, client_address
 from core.models import AccessLog, User
 
 Result = AccessLog.Result
@@ -28,5 +28,10 @@ def log_access(
         result=result,
         reason=reason,
         count=count,
-        ip=client_address(request) or None if request else None,
+        ip=_address(request),
     )
+
+
+def _address(request: HttpRequest | None) -> str | None:
+    address = client_address(request) if request else UNKNOWN
+    return None if address == UNKNOWN else address

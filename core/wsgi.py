@@ -1,6 +1,6 @@
 """The WSGI application; DJANGO_SETTINGS_MODULE names the settings, production unless said otherwise.
 
-Wrong or missing keys end the server's process with one line.
+Wrong or missing keys, weak settings and an owner's role end the server's process with one line and exit status 3.
 """
 
 import os

@@ -133,12 +133,6 @@ def test_the_right_keys_let_a_server_start_and_a_role_that_may_only_read_read(se
     assert manage(server, "state_hash", role="reader", FIELD_KEYS=WRONG).returncode == 1
 
 
-def test_a_database_that_is_away_does_not_keep_a_server_from_starting(server: Server) -> None:
-    done = manage(server, DATABASE_URL="postgres://gvrc_app@127.0.0.1:1/gvrc_admin")
-    assert (done.returncode, done.stdout) == (0, "it starts\n"), done.stderr
-    assert "database-away" in done.stderr
-
-
 def test_the_owner_rotates_and_the_application_role_is_refused(server: Server) -> None:
     succeed(server, "load_geography")
     succeed(server, "import_facilities", "other_services")

@@ -168,7 +168,7 @@ def empty_registry() -> None:
     assert str(connection.settings_dict["NAME"]).startswith("test_")
     with as_owner(), connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")  # without triggers
-        for table in ("audit_trail", *REGISTRY_TABLES):
+        for table in ("audit_trail", "access_log", *REGISTRY_TABLES):
             cursor.execute(f"DELETE FROM {table}")
         cursor.execute("DELETE FROM users WHERE username = 'import'")
 
