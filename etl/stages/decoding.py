@@ -13,6 +13,7 @@ from typing import Any
 from etl.stages.records import Finding, Severity
 
 MAX_FINDINGS = 10  # per record: one bad record must not fill the ledger
+SHORT_NUMBER = 8  # characters that a message quotes: 1e400
 LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1  # PostgreSQL's bigint
 
 # the two families of escapes that decode to what no UTF-8 database text can hold: NUL and half a surrogate pair
@@ -56,13 +57,15 @@ def to_integer(text: str) -> int:
     # 20 characters hold every 64-bit integer; beyond, int() is slow and ends in a ValueError at 4,300 digits
     if len(text) <= 20 and LEAST_INTEGER <= (value := int(text)) <= GREATEST_INTEGER:
         return value
-    raise _RefusedError(f"the integer {shown(text, 24)} needs more than 64 bits", text)
+    # its digits are not quoted: they may be somebody's
+    raise _RefusedError(f"an integer of {len(text.lstrip('-'))} digits needs more than 64 bits", text)
 
 
 def to_number(text: str) -> float:
     """Return the number that a text writes, if a double holds it."""
     if math.isinf(value := float(text)):
-        raise _RefusedError(f"the number {shown(text, 24)} is beyond a double", text)
+        what = text if len(text) <= SHORT_NUMBER else f"of {len(text)} characters"
+        raise _RefusedError(f"the number {what} is beyond a double", text)
     return value
 
 
