@@ -1,7 +1,7 @@
 """What becomes of one raw record: who it is, what it says in canonical form, and every finding about it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,16 +15,22 @@ from etl.stages.canonical import to_canonical
 from etl.stages.identity import name_hash, natural_key
 from etl.stages.records import FacilityRecord, Finding, RawRecord, Reference, Severity, StagedFacility
 from etl.stages.rules import find_rule_breaks
+from etl.stages.survivors import find_survivor_members, without_survivors
 from etl.stages.transform import standardise
 from etl.stages.validate import find_schema_errors
 
 log = structlog.get_logger(__name__)
 HIDES_WORDS = "{field} of a confidential place: {rule}; its words are not shown"
+MOST_NAMED = 5  # members in one message
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """A raw record, who it is and what it says, before anything is decided about it."""
+    """A raw record, who it is and what it says, before anything is decided about it.
+
+    Of one that tells of a survivor only keyed hashes are left; `known_as` is then the key of the row that it has if the ledger
+    knew it before, and is stored nowhere.
+    """
 
     raw: RawRecord
     file: SourceFile
@@ -32,6 +38,7 @@ class ReadRecord:
     key: str
     name_hash: str
     content_hash: str
+    known_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +108,46 @@ def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]
 
 
 def read_record(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
-    """Return a raw record with what it says and who it is."""
+    """Return a raw record with what it says and who it is; nothing reads one that tells of a survivor."""
+    if members := find_survivor_members(raw.payload, raw.inherited, raw.pointer):
+        return _kept_out(file, raw, source, members)
     try:
         staged = source.stage(raw)
     except Exception as error:  # as in assess()
         log.exception("record unreadable", code="record-unreadable", source=source.name)
         raw, staged = replace(raw, findings=(*raw.findings, _unreadable(error))), StagedFacility(name="")
+    return ReadRecord(raw, file, staged, natural_key(staged), name_hash(staged), _content_hash(raw))
+
+
+def _content_hash(raw: RawRecord) -> str:
     content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
+    return blind_index(content, purpose="record content")
+
+
+def _kept_out(file: SourceFile, raw: RawRecord, source: Source, members: Sequence[str]) -> ReadRecord:
+    """Return a record that tells of a survivor without anything that it says: a reject, known by keyed hashes."""
+    try:
+        staged = source.stage(replace(raw, payload=without_survivors(raw.payload), inherited={}))
+    except Exception:  # noqa: BLE001 - its words may stand in the error, and it is rejected anyway
+        staged = StagedFacility(name="")
+    key = natural_key(staged)
+    kept_out = replace(raw, payload=None, inherited={}, findings=(_survivor_data(members),))
     return ReadRecord(
-        raw, file, staged, natural_key(staged), name_hash(staged), blind_index(content, purpose="record content")
+        raw=kept_out,
+        file=file,
+        staged=StagedFacility(name=""),
+        key=f"kept-out:{blind_index(key, purpose='record kept out')[:40]}",
+        name_hash=blind_index(key, purpose="record kept out")[:16],
+        content_hash=_content_hash(raw),
+        known_as=key,
     )
+
+
+def _survivor_data(members: Sequence[str]) -> Finding:
+    named = ", ".join(f'"{name}"' for name in members[:MOST_NAMED]) + (" and more" if len(members) > MOST_NAMED else "")
+    message = f"it has {named}, which tells of a person; nothing of the record was stored"
+    hint = "remove survivors' data at its source; this registry takes facilities only"
+    return Finding("survivor-data", Severity.REJECT, "record", message, hint=hint)
 
 
 def to_stored(raw: RawRecord) -> dict[str, Any]:

@@ -12,7 +12,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _WHAT_READS = (
     "core/masking.py", "core/short_codes.py", "geography/names.py", "geography/gazetteer.py", "etl/assessment.py",
     "etl/sources/*.py", "etl/schemas/*.json", "etl/stages/clean/*.py", "etl/stages/canonical.py", "etl/stages/identity.py",
-    "etl/stages/records.py", "etl/stages/rules.py", "etl/stages/transform.py", "etl/stages/validate.py",
+    "etl/stages/records.py", "etl/stages/rules.py", "etl/stages/survivors.py", "etl/stages/transform.py",
+    "etl/stages/validate.py",
 )  # fmt: skip
 
 

@@ -104,6 +104,7 @@ def _stage_chunk(
     fingerprint: str,
 ) -> None:
     known = _known_records(read, source)
+    read = [replace(item, key=item.known_as) if item.known_as in known else item for item in read]
     seen: dict[str, list[SourceRecord]] = defaultdict(list)  # outcome -> unchanged records
     fresh: list[tuple[SourceRecord, ReadRecord]] = []
     for item, record in _matched(read, known, run, source):
@@ -142,8 +143,9 @@ def _outcome_again(latest: SourceRecordVersion) -> str:
 def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list[SourceRecord]]:
     """Return the records that the ledger has under these keys, by key, in the order of their occurrence."""
     known: dict[str, list[SourceRecord]] = defaultdict(list)
+    keys = {key for item in read for key in (item.key, item.known_as) if key}
     rows = (
-        SourceRecord.objects.filter(source=source.name, key__in={item.key for item in read})
+        SourceRecord.objects.filter(source=source.name, key__in=keys)
         .select_related("latest_version")
         .defer("latest_version__raw", "latest_version__standardised", "latest_version__findings")
         .order_by("key", "occurrence")

@@ -18,6 +18,7 @@ from etl.stages.decoding import TextError, shown
 from etl.stages.framing import Scanner
 from etl.stages.inference import Inference
 from etl.stages.records import Finding, Layout, RawRecord, Severity, SoundFile
+from etl.stages.survivors import find_survivor_members
 from etl.stages.walk import MAX_RECORD, Place, Reading, find_path, other_homes, walk
 
 CHUNK_BYTES = 131_072
@@ -44,7 +45,7 @@ def inspect_file(
         records = 0
         for records, place in enumerate(walk(reading), start=1):
             payload, findings = _read_payload(place, reading)
-            if profiling and not findings and inference.is_due(records):
+            if profiling and not findings and inference.is_due(records) and not find_survivor_members(payload, {}):
                 inference.add(payload)
         if _identity(handle) != before:
             raise ChangedFileError(f"{shown(path.name)}: written to while it was read; import it again once it rests")

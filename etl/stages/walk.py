@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from etl.stages.decoding import TextError, ValueReader, pointer_to, shown
 from etl.stages.framing import Scanner
 from etl.stages.records import Layout
+from etl.stages.survivors import tells_of_survivor
 
 MAX_RECORD = 1_048_576  # characters; a longer record is a reject and is not held
 MAX_SIBLING = 16_777_216  # characters of a value beside the way to the records
@@ -209,14 +210,20 @@ def _take_inherited(reading: Reading, key: str, *, is_top: bool) -> dict[str, st
     """Return what records inherit from one member beside their path.
 
     A text or a number under its own key; from an object at the top of the document each text or number under a dotted
-    key ("hq.phone"); nothing else.
+    key ("hq.phone"); nothing else. Of what tells of a survivor the name alone, for which each of the records is rejected.
     """
     text = reading.scanner.take(MAX_SIBLING)
     if text is None:
         raise reading.scanner.fault(f"a value of more than {MAX_SIBLING:,} characters beside the records")
+    if tells_of_survivor(key):
+        return {key: ""} if text[0] in '"-0123456789' or (is_top and text[0] == "{") else {}
     value = _read_sibling(reading, text)
     members = value if is_top and isinstance(value, dict) else {}
-    values = {f"{key}.{name}": inner for name, inner in members.items() if isinstance(inner, str)}
+    values = {
+        f"{key}.{name}": "" if tells_of_survivor(name) else inner
+        for name, inner in members.items()
+        if isinstance(inner, str)
+    }
     if isinstance(value, str):
         values = {key: value}
     if any(len(inherited) > MAX_INHERITED_CHARACTERS for inherited in values.values()):
