@@ -128,3 +128,22 @@ class DecisionError(EtlError):
 
     code = "decision-impossible"
     exit_code = ExitCode.WRONG_USAGE
+
+
+class UnknownNameError(EtlError):
+    """A user or a county was named that is not there."""
+
+    code = "name-unknown"
+    exit_code = ExitCode.WRONG_USAGE
+
+
+class NotAllowedError(EtlError):
+    """A user may not do what was asked for."""
+
+    code = "not-allowed"
+
+
+class OutputError(EtlError):
+    """A file cannot be written where it was asked for."""
+
+    code = "output-unwritable"
