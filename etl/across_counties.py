@@ -69,7 +69,8 @@ def _ask(
     members = read_members(rows, pending=Q(latest_version__state=State.PENDING))
     place_of = {member.row.pk: place for place, member in enumerate(members)}
     records = [match_record(member, reference, shared) for member in members]
-    places = ((place_of[first], place_of[second]) for first, second in portion)
+    pairs = ((place_of[first], place_of[second]) for first, second in portion)
+    places = ((one, other) for one, other in pairs if records[one].is_new or records[other].is_new)
     judged = (judge(records[one], records[other], first=one, second=other) for one, other in places)
     return members, [pair for pair in judged if pair.verdict is Verdict.REVIEW]
 

@@ -16,7 +16,7 @@ from etl.stages.identity import name_hash, natural_key
 from etl.stages.records import FacilityRecord, Finding, RawRecord, Reference, Severity, StagedFacility
 from etl.stages.rules import find_rule_breaks
 from etl.stages.survivors import find_survivor_members, without_survivors
-from etl.stages.transform import standardise
+from etl.stages.transform import adopt, standardise
 from etl.stages.validate import find_schema_errors
 
 log = structlog.get_logger(__name__)
@@ -79,16 +79,28 @@ def assess(
 
 
 def _assess(raw: RawRecord, staged: StagedFacility, *, source: Source, key: str, reference: Reference) -> Assessment:
-    broken = find_schema_errors(raw.payload, schema=source.schema, rule="raw-schema", pointer=raw.pointer)
-    if broken:
-        return Assessment(None, broken)
-    transformed = standardise(staged, source=source.name, key=key, reference=reference)
-    findings = transformed.findings + find_rule_breaks(transformed.record, reference)
+    misshapen = find_schema_errors(raw.payload, schema=source.schema, rule="raw-schema", pointer=raw.pointer)
+    if misshapen:
+        return Assessment(None, misshapen)
+    if source.take:
+        transformed = adopt(source.take(raw, key), unread=staged.unread, reference=reference)
+        broken = tuple(map(_as_kept, find_rule_breaks(transformed.record, reference)))
+    else:
+        transformed = standardise(staged, source=source.name, key=key, reference=reference)
+        broken = find_rule_breaks(transformed.record, reference)
+    findings = transformed.findings + broken
     if not any(finding.severity is Severity.REJECT for finding in findings):
         findings += find_schema_errors(
             to_canonical(transformed.record), schema="canonical_facility", rule="canonical-schema"
         )
     return Assessment(transformed.record, _located(findings, raw))
+
+
+def _as_kept(finding: Finding) -> Finding:
+    """Return a finding about a value that a registry held as a warning: a person set it there, and it is kept."""
+    if finding.rule in {"lookup-unknown", "hierarchy-invalid"}:
+        return finding  # no row could hold it
+    return replace(finding, severity=Severity.WARNING, hint="look at the facility; the value was kept as it is")
 
 
 def _unreadable(error: Exception) -> Finding:

@@ -146,6 +146,8 @@ def write_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun
     existing = _existing_facilities(groups, goldens)
     goldens = _with_free_codes(groups, goldens, existing)
     facilities = [existing.get(group.facility_id) if group.facility_id else None for group in groups]
+    as_it_stands = [_as_it_stands(group, facility) for group, facility in zip(groups, facilities, strict=True)]
+    goldens = [said or golden for said, golden in zip(as_it_stands, goldens, strict=True)]
     goldens = _without_clashing_numbers(groups, goldens, facilities)
     changes = [
         plan_change(
@@ -153,16 +155,28 @@ def write_groups(groups: Sequence[Group], writer: FacilityWriter, run: ImportRun
             code=facility.facility_code if facility else golden.facility_code,
             existing=existing_state(facility) if facility else None,
             index_of=FacilityContact.index_of,
-            pins=pinned_targets(facility) if facility else frozenset(),
+            pins=pinned_targets(facility) if facility and not said else frozenset(),
             reactivates=group.returns,
         )
-        for group, golden, facility in zip(groups, goldens, facilities, strict=True)
+        for group, golden, facility, said in zip(groups, goldens, facilities, as_it_stands, strict=True)
     ]
     id_by_code = writer.write(changes, goldens=goldens, facilities=facilities)
     _note_pins(groups, changes)
     _note_moves(groups, changes, facilities)
     _close_versions(groups, changes, id_by_code, run)
     return [id_by_code[change.facility_code] for change in changes]
+
+
+def _as_it_stands(group: Group, facility: Facility | None) -> FacilityRecord | None:
+    """Return what is pending if that is an export which says what the facility says: then nothing is folded anew."""
+    if facility is None or not group.pending or not all(member.is_exported for member in group.pending):
+        return None
+    state = existing_state(facility)
+    plans = (
+        plan_change(m.record, code=facility.facility_code, existing=state, index_of=FacilityContact.index_of)
+        for m in group.pending
+    )
+    return group.pending[0].record if all(plan.action is Action.KEEP for plan in plans) else None
 
 
 def _note_pins(groups: Sequence[Group], changes: Sequence[Change]) -> None:

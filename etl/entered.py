@@ -6,13 +6,13 @@ Such a record holds nothing itself. It says what is pinned on its facility; whoe
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.facility_rows import column_of, existing_state, planned_targets
 from etl.ledger import private_contact_indexes
 from etl.models import ImportRun, SourceRecord
-from etl.sources import ENTERED
+from etl.sources import ENTERED, EXPORTED
 from etl.stages.merge import PLACE
 from etl.stages.plan import FIELDS
 from etl.stages.records import Contact, FacilityRecord, Position
@@ -26,7 +26,9 @@ def note_entered(run: ImportRun) -> None:
 
     All that such a facility says is pinned.
     """
-    standing = Exists(SourceRecord.objects.filter(facility=OuterRef("pk")))
+    # a record of an export stands for its facility before it is loaded
+    waiting = Q(source=EXPORTED, good_version__isnull=True)
+    standing = Exists(SourceRecord.objects.filter(~waiting, facility=OuterRef("pk")))
     new = list(Facility.objects.filter(~standing).with_details().select_related("created_by"))
     pin_entered(new)
     SourceRecord.objects.bulk_create(

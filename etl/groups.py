@@ -16,7 +16,7 @@ from etl.lock import fenced
 from etl.models import FieldChoice, ImportRun, SourceRecord, SourceRecordVersion
 from etl.pairs import Separations, read_separations, save_pairs
 from etl.resilience import with_retries
-from etl.sources import AFTER_ALL, ENTERED, precedence_by_field, precedence_of
+from etl.sources import AFTER_ALL, ENTERED, EXPORTED, precedence_by_field, precedence_of
 from etl.stages.canonical import from_canonical
 from etl.stages.dedupe import match_county
 from etl.stages.merge import Contributor
@@ -50,6 +50,11 @@ class Member:
     is_hidden: bool = False
 
     @property
+    def is_exported(self) -> bool:
+        """Whether it only repeats what a registry said."""
+        return self.row.source == EXPORTED
+
+    @property
     def contributor(self) -> Contributor:
         return Contributor(
             self.record,
@@ -80,9 +85,11 @@ class Group:
 
     @property
     def returns(self) -> bool:
-        """Whether every record that stood for the facility had been withdrawn: a pending one brings it back."""
-        stood = [member.row for member in self.members if member.row.facility_id]
-        return bool(stood and self.pending) and all(row.withdrawn_in_id for row in stood)
+        """Whether every record that stood for the facility had been withdrawn: a pending one brings it back; no export does."""
+        listed = [member for member in self.members if not member.is_exported]
+        stood = [member.row for member in listed if member.row.facility_id]
+        is_listed_again = any(member.is_pending for member in listed)
+        return bool(stood) and is_listed_again and all(row.withdrawn_in_id for row in stood)
 
 
 def pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference) -> Iterator[Group]:
@@ -119,8 +126,8 @@ def shared_contacts() -> frozenset[str]:
         cursor.execute(
             "SELECT c FROM (SELECT c, source, count(DISTINCT key) AS places"
             " FROM source_records, unnest(contact_indexes) AS c GROUP BY c, source) AS by_source"
-            " GROUP BY c HAVING max(places) > %s OR sum(places) > %s",
-            [SHARED_BY, SHARED_BY_ALL],
+            " GROUP BY c HAVING max(places) > %s OR sum(places) FILTER (WHERE source <> %s) > %s",
+            [SHARED_BY, EXPORTED, SHARED_BY_ALL],  # an export says again what others said
         )
         return frozenset(row[0] for row in cursor.fetchall())
 
@@ -212,7 +219,7 @@ def match_record(member: Member, reference: Reference, shared: frozenset[str]) -
         key=row.key,
         code=record.facility_code,
         facility=row.facility_id,
-        is_new=member.is_pending or member.is_new,
+        is_new=(member.is_pending and not (member.is_exported and row.facility_id)) or member.is_new,
         name=read_name(record.name, kind=kind, place_words=reference.gazetteer.words),
         facility_type=record.facility_type,
         kind=kind,
@@ -227,6 +234,7 @@ def match_record(member: Member, reference: Reference, shared: frozenset[str]) -
         emails=contacts.intersection(emails),
         is_missing=row.missing_since_id is not None,
         is_hidden=member.is_hidden,
+        is_exported=member.is_exported,
     )
 
 

@@ -12,10 +12,11 @@ import structlog
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
 from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record, to_stored
+from etl.exported import reject_repeated, stand_for_codes
 from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.resilience import isolate, refused_by_database
-from etl.sources import SOURCES, Source
+from etl.sources import EVERY_SOURCE, EXPORTED, Source
 from etl.stages import clean
 from etl.stages.canonical import from_canonical, to_canonical
 from etl.stages.records import FacilityRecord, RawRecord, Reference
@@ -46,6 +47,8 @@ def stage_source(
             return sum(file.records for file in files)
         count = _stage_stream(stream, run, source, reference, fingerprint)
         _note_missing(run, source)
+        if source.name == EXPORTED:
+            fall_back(reject_repeated())
         files.update(is_staged=True)
     return count
 
@@ -209,6 +212,8 @@ def append_versions(
         (record, item, _assess(record, item, source=source, reference=reference, hidden=hidden))
         for record, item in fresh
     ]
+    if source.name == EXPORTED:
+        assessed = stand_for_codes(assessed)
     for record, item, assessment in assessed:
         record.name_hash = item.name_hash
         record.last_seen_run = run
@@ -259,7 +264,7 @@ def fall_back(records: Sequence[SourceRecord]) -> None:
             record.county_code, record.identifier, record.contact_indexes = "", "", []
         elif not isinstance(version.standardised, Unreadable) and not isinstance(version.raw, Unreadable):
             _note_matching_columns(record, from_canonical(version.standardised))
-            item = read_record(version.source_file, from_stored(version), SOURCES[record.source])
+            item = read_record(version.source_file, from_stored(version), EVERY_SOURCE[record.source])
             record.name_hash = item.name_hash
     # an upsert by primary key: bulk_update() would send a CASE for every row and column
     SourceRecord.objects.bulk_create(
@@ -274,7 +279,7 @@ _FALLEN_BACK = (
 
 
 ASSESSED_COLUMNS = ("outcome", "county_code", "identifier", "contact_indexes")
-_SEEN_ANEW = ("last_seen_run", "missing_since", "is_due", *ASSESSED_COLUMNS, "name_hash", "latest_version")
+_SEEN_ANEW = ("facility", "last_seen_run", "missing_since", "is_due", *ASSESSED_COLUMNS, "name_hash", "latest_version")
 
 
 def note_assessment(record: SourceRecord, assessment: Assessment) -> None:

@@ -21,7 +21,7 @@ from etl.reference import read_reference
 from etl.resilience import with_retries
 from etl.runs import close_run, open_run, rehearse, resume_run, running
 from etl.soundness import SoundFiles, find_sound_sources
-from etl.sources import SOURCES, Source
+from etl.sources import EVERY_SOURCE, SOURCES, Source
 from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
 from etl.summary import Progress, RunState, summarise
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What one run is asked to do; `sources` empty means all seven."""
+    """What one run is asked to do; `sources` empty means all seven, and not an export."""
 
     data_dir: Path
     sources: tuple[str, ...] = ()
@@ -102,10 +102,10 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
 
 def _chosen_sources(names: Sequence[str]) -> list[Source]:
     for name in names:
-        if name not in SOURCES:
-            message = f"there is no source '{name}': choose from {', '.join(SOURCES)}"
+        if name not in EVERY_SOURCE:
+            message = f"there is no source '{name}': choose from {', '.join(EVERY_SOURCE)}"
             raise UnknownSourceError(message)
-    return [source for source in SOURCES.values() if not names or source.name in names]
+    return [source for source in EVERY_SOURCE.values() if source.name in (names or SOURCES)]
 
 
 def _open_or_resume(options: ImportOptions) -> ImportRun:
@@ -134,7 +134,7 @@ def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Referenc
     for name, files in sound.items():
         try:
             state.read[name] = with_retries(
-                partial(_stage_source, SOURCES[name], files, state.run, reference, fingerprint)
+                partial(_stage_source, EVERY_SOURCE[name], files, state.run, reference, fingerprint)
             )
         except EtlError as error:
             if error.exit_code != ExitCode.FAILURE:  # the run cannot go on, not only this source

@@ -14,15 +14,16 @@ from core.key_guard import check_keys
 from core.models import User
 from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record
 from etl.errors import UnknownRejectError
+from etl.exported import reject_repeated
 from etl.fingerprint import pipeline_fingerprint
-from etl.ledger import append_versions
+from etl.ledger import append_versions, fall_back
 from etl.load import load_pending
 from etl.lock import fenced, import_lock
 from etl.models import ImportRun, SourceRecordVersion
 from etl.reference import read_reference
 from etl.resilience import with_retries
 from etl.runs import close_run, open_run, running
-from etl.sources import SOURCES
+from etl.sources import EVERY_SOURCE, EXPORTED
 from etl.stages.records import Reference, Severity
 from etl.summary import Progress, RunState, summarise
 
@@ -130,18 +131,20 @@ def _restage(ids: Sequence[int], run: ImportRun, reference: Reference) -> dict[s
             of_source = rejected.filter(source_record__source=name).exclude(source_record__last_seen_run=run)
             for chunk in batched(of_source.order_by("pk").iterator(chunk_size=500), 500):
                 fresh = [(version.source_record, _read_again(version)) for version in chunk]
-                append_versions(fresh, run, SOURCES[name], reference, fingerprint)
+                append_versions(fresh, run, EVERY_SOURCE[name], reference, fingerprint)
+        if EXPORTED in read:
+            fall_back(reject_repeated())
     return dict(read)
 
 
 def _read_again(version: SourceRecordVersion) -> ReadRecord:
     """Return a stored raw record as it was read; its key and its content are what they were."""
     version.source_record.latest_version = version
-    item = read_record(version.source_file, from_stored(version), SOURCES[version.source_record.source])
+    item = read_record(version.source_file, from_stored(version), EVERY_SOURCE[version.source_record.source])
     return replace(item, key=version.source_record.key, content_hash=version.content_hash)
 
 
 def _assess_again(version: SourceRecordVersion, reference: Reference) -> Assessment:
     """Return what the pipeline makes of a stored raw record today."""
-    source, item = SOURCES[version.source_record.source], _read_again(version)
+    source, item = EVERY_SOURCE[version.source_record.source], _read_again(version)
     return assess(item.raw, item.staged, source=source, key=item.key, reference=reference)

@@ -13,7 +13,7 @@ from etl.errors import ChangedFileError, EmptySourceError, EtlError, ShrunkSourc
 from etl.models import ImportRun, SourceFile, SourceRecord
 from etl.resilience import with_retries
 from etl.source_files import Inspection, find_files, inspect_files
-from etl.sources import SOURCES, Source
+from etl.sources import EVERY_SOURCE, Source
 from etl.stages.records import SoundFile
 from etl.summary import RunState
 
@@ -42,13 +42,13 @@ def find_sound_sources(
     for name, files in inspections.items():
         try:
             rows = with_retries(partial(_file_rows, name, files, state.run))
-            _refuse_unsound(SOURCES[name], files, allow_shrink=allow_shrink)
+            _refuse_unsound(EVERY_SOURCE[name], files, allow_shrink=allow_shrink)
         except EtlError as error:
             state.refuse(name, error)
         else:
             sound[name] = [(row, file.sound) for row, file in zip(rows, files, strict=True) if file.sound]
             state.sha256[name] = ",".join(file.sound.sha256 for file in files if file.sound)
-            _warn_of_count(SOURCES[name], files, state)
+            _warn_of_count(EVERY_SOURCE[name], files, state)
     return sound
 
 

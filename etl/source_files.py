@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.errors import EtlError, MissingFileError
-from etl.sources import SOURCES
+from etl.sources import EVERY_SOURCE
 from etl.stages.extract import inspect_file
 from etl.stages.records import SoundFile
 
@@ -86,7 +86,7 @@ def _run(jobs: Sequence[tuple[str, Path, int, bool]], workers: int) -> list[Insp
 
 def _inspect(job: tuple[str, Path, int, bool]) -> Inspection:
     name, path, max_bytes, profiling = job
-    source = SOURCES[name]
+    source = EVERY_SOURCE[name]
     try:
         sound = inspect_file(
             path,

@@ -9,10 +9,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from etl.batch import load_batch, new_writer
-from etl.groups import standing_groups
+from etl.groups import Group, standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord
 from etl.resilience import with_retries
+from etl.sources import EXPORTED
 from facilities.models import Facility
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,19 @@ def withdraw_missing(run: ImportRun, *, sources: Sequence[str], batch_size: int)
     deactivated = 0
     for facilities in batched(with_retries(partial(_facilities_of_missing, run, sources)), batch_size):
         with_retries(partial(_mark_withdrawn, run, facilities, sources))
-        groups = with_retries(partial(standing_groups, facilities))
+        groups = with_retries(partial(_listed_groups, facilities))
         load_batch(list(groups.values()), writer=writer, run=run)
         deactivated += with_retries(partial(_deactivate, run, set(facilities) - groups.keys()))
     return deactivated
+
+
+def _listed_groups(facilities: Sequence[int]) -> dict[int, Group]:
+    """Return the group of each facility that is still listed; an export of this registry only repeats what a list once said."""
+    groups = standing_groups(facilities)
+    repeated = [pk for pk, group in groups.items() if all(member.is_exported for member in group.members)]
+    dropped = SourceRecord.objects.filter(facility__in=repeated, withdrawn_in__isnull=False).exclude(source=EXPORTED)
+    gone = set(dropped.values_list("facility", flat=True))
+    return {pk: group for pk, group in groups.items() if pk not in gone}
 
 
 def count_doubtful(run: ImportRun, *, sources: Sequence[str]) -> int:
@@ -54,7 +64,8 @@ def _certain(run: ImportRun, sources: Sequence[str]) -> QuerySet[SourceRecord]:
 
 def _facilities_of_missing(run: ImportRun, sources: Sequence[str]) -> list[int]:
     """Return the facilities that a missing record of these sources stands for, and is not yet withdrawn from."""
-    standing = SourceRecord.objects.filter(facility=OuterRef("facility"), withdrawn_in__isnull=True)
+    listed = SourceRecord.objects.exclude(source=EXPORTED)
+    standing = listed.filter(facility=OuterRef("facility"), withdrawn_in__isnull=True)
     # a run that was interrupted after withdrawing them left these in service
     unfinished = (
         _missing(sources).filter(withdrawn_in__isnull=False, facility__is_active=True).exclude(Exists(standing))

@@ -1,6 +1,7 @@
-"""SOURCES: the explicit table of what can be imported, in the order of the document."""
+"""SOURCES: the explicit table of what an import reads, in the order of the document; EVERY_SOURCE: what it can read."""
 
 from etl.sources import (
+    canonical,
     category_a,
     category_b,
     equity_afya,
@@ -24,6 +25,9 @@ SOURCES: dict[str, Source] = {
     )
 }
 
+EXPORTED = canonical.SOURCE.name  # read where it is named
+EVERY_SOURCE: dict[str, Source] = {**SOURCES, EXPORTED: canonical.SOURCE}
+
 ENTERED = "entered"  # no file: what a person entered in admin, which is believed before every source
 AFTER_ALL = 99
 
@@ -37,7 +41,7 @@ PRECEDENCE_BY_FIELD: dict[str, tuple[str, ...]] = {
 
 def precedence_of(source: str) -> int:
     """Return a source's precedence: 1 is believed first, 0 is a person."""
-    return 0 if source == ENTERED else SOURCES[source].precedence
+    return 0 if source == ENTERED else EVERY_SOURCE[source].precedence
 
 
 def precedence_by_field(source: str) -> dict[str, int]:
@@ -48,4 +52,7 @@ def precedence_by_field(source: str) -> dict[str, int]:
     }
 
 
-__all__ = ["AFTER_ALL", "ENTERED", "PRECEDENCE_BY_FIELD", "SOURCES", "Source", "precedence_by_field", "precedence_of"]
+__all__ = [
+    "AFTER_ALL", "ENTERED", "EVERY_SOURCE", "EXPORTED", "PRECEDENCE_BY_FIELD", "SOURCES", "Source", "precedence_by_field",
+    "precedence_of",
+]  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from etl.stages.records import Layout, RawRecord, StagedFacility
+from etl.stages.records import FacilityRecord, Layout, RawRecord, StagedFacility
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class Source:
 
     `type` and `key_fields` are the document's words for what the source lists and what a record of it must tell.
     `precedence`: 1 is believed first when two sources disagree. `expected_records` is the document's estimate: a first run
-    that reads less than half or more than double of it warns. `schema` names a file in etl/schemas.
+    that reads less than half or more than double of it warns. `schema` names a file in etl/schemas. `take` is given where
+    records are canonical already: it returns one, with its key, just as it says; nothing is cleaned or resolved then.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Source:
     precedence: int
     stage: Callable[[RawRecord], StagedFacility]
     may_be_empty: bool = False
+    take: Callable[[RawRecord, str], FacilityRecord] | None = None

@@ -39,6 +39,8 @@ def to_canonical(record: FacilityRecord) -> dict[str, Any]:
         "is_confidential": record.is_confidential,
         "contacts": [{"type": contact.type, "value": contact.value} for contact in record.contacts],
         "services": list(record.services),
+        "is_active": record.is_active,
+        "unmarked": list(record.unmarked),
     }
 
 
@@ -70,4 +72,35 @@ def from_canonical(facility: dict[str, Any]) -> FacilityRecord:
         and Position(Decimal(position["latitude"]), Decimal(position["longitude"]), Accuracy(position["accuracy"])),
         contacts=tuple(Contact(contact["type"], contact["value"]) for contact in facility["contacts"]),
         services=tuple(facility["services"]),
+        is_active=facility.get("is_active", True),  # what was stored before exports were read had neither of these
+        unmarked=tuple(facility.get("unmarked", ())),
+    )
+
+
+_MAY_BE_LEFT_OUT = dict.fromkeys(
+    ("registration_number", "facility_type", "status", "level", "ownership", "opening_hours", "website"), ""
+) | {"has_gender_desk": None, "is_confidential": False, "contacts": (), "services": (), "is_active": True}
+_OF_A_LOCATION = dict.fromkeys(("constituency", "ward", "town", "address"), "") | {"position": None}
+
+
+def from_export(facility: dict[str, Any], *, source: str, key: str) -> FacilityRecord:
+    """Return the record of a facility in an internal export (etl/schemas/canonical_export.json), just as it says.
+
+    Its code is its own and no national one. Of each type of contact the primary one comes first.
+    """
+    said: dict[str, Any] = _MAY_BE_LEFT_OUT | facility
+    contacts = sorted(said["contacts"], key=lambda contact: not contact.get("is_primary", True))
+    marked = {contact["type"] for contact in contacts if contact.get("is_primary", True)}
+    values = dict.fromkeys((contact["type"], contact["value"]) for contact in contacts)
+    return from_canonical(
+        said
+        | {
+            "source": source,
+            "key": key,
+            "identifier": "",
+            "location": _OF_A_LOCATION | said["location"],
+            "contacts": [{"type": kind, "value": value} for kind, value in values],
+            "services": dict.fromkeys(said["services"]),
+            "unmarked": sorted({kind for kind, _ in values} - marked),
+        }
     )

@@ -206,6 +206,8 @@ def _speak(parts: Mapping[str, float]) -> str:
 
 def find_veto(one: MatchRecord, other: MatchRecord) -> str:
     """Return why two records cannot stand for one place, or "" where nothing speaks against it."""
+    if one.is_exported and other.is_exported:
+        return "one registry holds them as two facilities"
     if one.kind and other.kind and one.kind != other.kind and UNSURE_KIND not in {one.kind, other.kind}:
         return "they are of different kinds: {} and {}".format(*sorted((one.kind, other.kind)))
     if one.identifier and other.identifier and one.identifier != other.identifier:

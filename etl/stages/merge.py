@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from etl.stages.records import FacilityRecord
 
@@ -46,11 +47,15 @@ def fold(contributors: Sequence[Contributor]) -> FacilityRecord:
     First comes who a person chose for the field, then by the source's precedence; of one source what it still lists before
     what it dropped, the more complete record before the poorer, the newer before the older. The order of files and records does
     not matter. A place is confidential if any source says so. The code is the founder's: the smallest by (precedence, key, code).
+    Whether a new facility is in service the first contributor says.
     """
     ranked = _ranked(contributors)
     first = ranked[0].record
     founder = min(contributors, key=lambda c: (c.precedence, c.record.key, c.record.facility_code)).record
     county, constituency, ward = _fold_place(_for_field(ranked, PLACE))
+    texts: dict[str, Any] = {
+        name: next((v for r in _for_field(ranked, name) if (v := getattr(r, name))), "") for name in _TEXTS
+    }
     return replace(
         first,
         source=founder.source,
@@ -59,7 +64,7 @@ def fold(contributors: Sequence[Contributor]) -> FacilityRecord:
         county_code=county,
         constituency_code=constituency,
         ward_code=ward,
-        **{name: next((v for r in _for_field(ranked, name) if (v := getattr(r, name))), "") for name in _TEXTS},
+        **texts,
         has_gender_desk=next(
             (v for r in _for_field(ranked, "has_gender_desk") if (v := r.has_gender_desk) is not None), None
         ),
@@ -67,6 +72,7 @@ def fold(contributors: Sequence[Contributor]) -> FacilityRecord:
         position=next((r.position for r in _for_field(ranked, POSITION) if r.position), None),
         contacts=tuple(dict.fromkeys(contact for c in ranked for contact in c.record.contacts)),
         services=tuple(dict.fromkeys(code for c in ranked for code in c.record.services)),
+        unmarked=first.unmarked if len(ranked) == 1 else (),
     )
 
 

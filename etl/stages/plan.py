@@ -127,9 +127,9 @@ def target_state(
     fields = {name: getattr(golden, name) for name in FIELDS}
     fields |= {
         "is_confidential": is_confidential,
-        "is_active": existing is None or reactivates or existing.fields["is_active"],
+        "is_active": reactivates or (golden.is_active if existing is None else existing.fields["is_active"]),
     }
-    primary_types: set[str] = set()
+    primary_types = set(golden.unmarked)
     contacts: dict[ContactKey, bool] = {}
     for contact in golden.contacts:
         contacts[ContactKey(contact.type, index_of(contact.value))] = contact.type not in primary_types

@@ -163,7 +163,8 @@ class Contact:
 class FacilityRecord:
     """One source record, cleaned and resolved: what the ledger keeps and the golden record is folded from.
 
-    `facility_code` is the code this record would give a facility of its own. Empty text means unknown.
+    `facility_code` is the code this record would give a facility of its own. Empty text means unknown. `is_active`: a facility
+    that it founds is in service. `unmarked` names the types of contact of which not even the first is the primary one.
     """
 
     source: str
@@ -188,6 +189,8 @@ class FacilityRecord:
     position: Position | None = None
     contacts: tuple[Contact, ...] = ()
     services: tuple[str, ...] = ()
+    is_active: bool = True
+    unmarked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +228,8 @@ class MatchRecord:
     `order` (source precedence, key, code, occurrence) ranks records the same way on every machine. `facility` is the facility it
     already stands for. `is_missing`: its source lists it no more. `contacts` are private ones only, in any stable form, `emails`
     those of them that are e-mails: what many facilities give tells none from another and is left out. `point` is in degrees,
-    true to within `blur_km`. Of a place that `is_hidden` no score may tell how far another one is from it.
+    true to within `blur_km`. Of a place that `is_hidden` no score may tell how far another one is from it. `is_exported`: it
+    is a facility of a registry, which told it from its others.
     """
 
     order: tuple[int, str, str, int]
@@ -248,6 +252,7 @@ class MatchRecord:
     emails: frozenset[str] = frozenset()
     is_missing: bool = False
     is_hidden: bool = False
+    is_exported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """StagedFacility + Reference -> FacilityRecord: names cleaned, places resolved, contacts read, nothing invented."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from etl.stages import clean
 from etl.stages.identity import facility_code
@@ -50,8 +50,7 @@ def standardise(staged: StagedFacility, *, source: str, key: str, reference: Ref
     county_code = resolution.county.code if resolution.county else ""
     services = _read_services(staged, reference, findings)
     kind = reference.kind_by_type.get(facility_type, "")
-    if staged.unread:
-        findings.append(_warning("member-unread", "record", "is read by no mapping", ", ".join(staged.unread)))
+    findings += _unread(staged.unread)
     record = FacilityRecord(
         source=source,
         key=key,
@@ -77,6 +76,18 @@ def standardise(staged: StagedFacility, *, source: str, key: str, reference: Ref
         services=services,
     )
     return Transformed(record, tuple(findings))
+
+
+def adopt(record: FacilityRecord, *, unread: tuple[str, ...], reference: Reference) -> Transformed:
+    """Return a record that is canonical already as it is, confidential where any source's would be."""
+    kind = reference.kind_by_type.get(record.facility_type, "")
+    hidden = replace(record, is_confidential=record.is_confidential or _gives_shelter(kind, record.services))
+    return Transformed(hidden, tuple(_unread(unread)))
+
+
+def _unread(names: tuple[str, ...]) -> Iterator[Finding]:
+    if names:
+        yield _warning("member-unread", "record", "is read by no mapping", ", ".join(names))
 
 
 def _read_type(staged: StagedFacility, name: str, reference: Reference, findings: list[Finding]) -> str:
@@ -196,11 +207,14 @@ def _read_position(staged: StagedFacility, findings: list[Finding]) -> Position 
 def _is_confidential(staged: StagedFacility, *, kind: str, facility_type: str, services: tuple[str, ...]) -> bool:
     """Return True for shelters and rescue centres, for whoever gives shelter, and where the source says anything but no."""
     return (
-        kind == "shelter"
+        _gives_shelter(kind, services)
         or (bool(clean.to_value(staged.confidential)) and clean.to_flag(staged.confidential) is not False)
         or (staged.confidential_unless_known and not facility_type)
-        or ("shelter" in services and kind not in OPEN_KINDS)
     )
+
+
+def _gives_shelter(kind: str, services: tuple[str, ...]) -> bool:
+    return kind == "shelter" or ("shelter" in services and kind not in OPEN_KINDS)
 
 
 def _resolve_place(staged: StagedFacility, reference: Reference, findings: list[Finding]) -> Resolution:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from core.command_line import positive
 from etl.console import print_summary, run_with_exit_code, show_progress, write_report
 from etl.pipeline import ImportOptions, import_facilities
-from etl.sources import SOURCES
+from etl.sources import EXPORTED, SOURCES
 from etl.stages.gates import RejectLimit, beyond_gate, exit_code
 from etl.stages.report import refusals, to_json
 
@@ -19,7 +19,8 @@ class Command(BaseCommand):
     help = "Import the facility files: extract, validate, transform, dedupe, upsert."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("sources", nargs="*", metavar="SOURCE", help=f"all, or some of: {', '.join(SOURCES)}")
+        chosen = f"all, or some of: {', '.join(SOURCES)}; {EXPORTED}, an internal export, where it is named"
+        parser.add_argument("sources", nargs="*", metavar="SOURCE", help=chosen)
         parser.add_argument("--data-dir", type=Path, default=settings.RAW_DATA_DIR, help="where the files are")
         parser.add_argument("--dry-run", action="store_true", help="show what would happen; leave no row")
         parser.add_argument(

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from core.models import User
 from etl import rejects
 from etl.console import describe_reject, last_line, print_rejects, print_summary, run_with_exit_code, show_progress
-from etl.sources import SOURCES
+from etl.sources import EVERY_SOURCE
 from etl.stages.gates import exit_code
 from etl.stages.report import to_json
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("action", choices=["list", "show", "replay", "discard"])
         parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="numbers of rejects; without, all that fit")
         parser.add_argument("--run", type=int, help="rejects of this run")
-        parser.add_argument("--source", choices=list(SOURCES), default="", help="rejects of this source")
+        parser.add_argument("--source", choices=list(EVERY_SOURCE), default="", help="rejects of this source")
         parser.add_argument("--rule", default="", help="rejects under this rule, such as county-unknown")
         parser.add_argument("--state", choices=list(rejects.STATES), default="open")
         parser.add_argument("--waiting", action="store_true", help="only those that would load today")
