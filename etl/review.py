@@ -1,11 +1,12 @@
 """The review queue: pairs that want a person, and two facilities side by side with all that a decision needs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from core.anonymise import anonymise_address
 from core.crypto import Unreadable
 from core.masking import mask
 from etl.decisions import columns_of, survivor_of
@@ -211,6 +212,19 @@ def compare(pair: DuplicatePair) -> Comparison:
     return Comparison(pair, one, other, lines, tuple(_bars(pair)), None if is_one_facility else _distance(one, other))
 
 
+def without_addresses(comparison: Comparison) -> Comparison:
+    """Return the same for a person who edits nothing: that there are addresses, not which."""
+    lines = (
+        replace(
+            line, one=anonymise_address(line.one) or "", other=anonymise_address(line.other) or "", is_choosable=False
+        )
+        if line.field == "address"
+        else line
+        for line in comparison.lines
+    )
+    return replace(comparison, lines=tuple(lines))
+
+
 def sides_of(comparison: Comparison) -> list[dict[str, Any]]:
     """Return both sides of a comparison: the facility, its source, whether it stays, and how many records move to it."""
     records = comparison.pair.first, comparison.pair.second
@@ -256,7 +270,7 @@ def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
     if name == "contacts":
         return f"{value.type} {mask(value.value)}"
     if name == "address":
-        return mask(str(value))
+        return anonymise_address(str(value)) or ""
     if name == PLACE:
         return _place_name(*value)
     if isinstance(value, tuple):

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.decorators import display
 
+from core.access import log_access
 from core.admin_pages import ReadOnlyAdmin
 from core.key_guard import KeysDoNotFitError
 from core.middleware import in_own_transactions
@@ -85,6 +86,10 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
 
     def _show(self, request: HttpRequest, pair: DuplicatePair, extra: dict[str, Any]) -> HttpResponse:
         comparison = review.compare(pair)
+        if not self.has_decide_permission(request):
+            comparison = review.without_addresses(comparison)
+        elif any(line.field == "address" and (line.one or line.other) for line in comparison.lines):
+            log_access(request.user, "see", f"pair:{pair.pk} addresses", request=request)
         following = _next_open(pair)
         context = {
             **self.admin_site.each_context(request),

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.access import log_access
 from core.admin_pages import RoleAdmin, RoleStackedInline, RoleTabularInline
+from core.anonymise import anonymise_address
 from core.masking import mask
 from core.models import User
 from core.roles import Action, may
@@ -360,7 +361,7 @@ class FacilityAdmin(RoleAdmin):
 
     @display(description="Address")
     def shown_address(self, facility: Facility) -> str:
-        return HIDDEN if facility.address else ""
+        return anonymise_address(facility.address) or ""
 
     @display(description="Recorded")
     def protected_values(self, facility: Facility) -> SafeString:
