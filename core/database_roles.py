@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from core.audit import install_triggers
+from core.statistics import FUNCTION
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,7 @@ GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};
 REVOKE ALL ON {read_only} FROM {role};
 REVOKE ALL ON SEQUENCE audit_trail_audit_id_seq FROM {role};
 GRANT SELECT ON {read_only} TO {role};
-GRANT EXECUTE ON FUNCTION seal_audit_images(jsonb) TO {role};
+GRANT EXECUTE ON FUNCTION seal_audit_images(jsonb), refresh_statistics() TO {role};
 """
 _GRANTS_ON_ACCESS_LOG = "REVOKE UPDATE, DELETE, TRUNCATE ON access_log FROM {role}"
 # the owner's to write
@@ -76,6 +77,8 @@ def apply_rules(**_: Any) -> None:
     if "audit_trail" not in tables:
         return  # its migration is undone, or not yet applied
     install_triggers()
+    with connection.cursor() as cursor:
+        cursor.execute(FUNCTION)
     role = settings.DATABASE_APPLICATION_ROLE
     with connection.cursor() as cursor:
         cursor.execute("SELECT session_user")

@@ -7,6 +7,7 @@ from time import perf_counter
 
 import structlog
 
+from core.statistics import refresh_statistics
 from etl.across_counties import pair_across_counties
 from etl.batch import CLASH, load_batch, new_writer
 from etl.entered import note_entered
@@ -19,6 +20,8 @@ from etl.stages.records import Reference
 
 log = structlog.get_logger(__name__)
 State = SourceRecordVersion.State
+MANY = 1000  # records, after which the planner should know how many there are
+REFRESHED_AFTER = {20, 200, 2000, 20_000}  # batches: whenever the tables are ten times what the planner knows
 
 
 def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> int:
@@ -26,12 +29,17 @@ def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference
     batches = 0
     writer = new_writer(run)
     with_retries(partial(_note_entered, run))
-    if with_retries(SourceRecordVersion.objects.filter(state=State.PENDING).exists):
+    waiting = with_retries(SourceRecordVersion.objects.filter(state=State.PENDING).count)
+    if waiting > MANY:
+        with_retries(refresh_statistics)
+    if waiting:
         pair_across_counties(run, reference)
     for groups in _in_batches(pending_groups(run, sources, reference), batch_size):
         started = perf_counter()
         load_batch(groups, writer=writer, run=run)
         batches += 1
+        if batches in REFRESHED_AFTER:
+            with_retries(refresh_statistics)
         log.info("batch loaded", batch=batches, size=len(groups), seconds=round(perf_counter() - started, 3))
     if batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
         _settle_numbers(run, writer, batch_size)
