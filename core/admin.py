@@ -111,7 +111,7 @@ class UserAdmin(RoleAdmin, DjangoUserAdmin):  # type: ignore[type-arg] # stubs m
         assert isinstance(request.user, User)
         if reason:
             try:
-                ask(Kind.JOIN_SAFEGUARDING, obj.username, reason=reason, user=request.user)
+                ask(Kind.JOIN_SAFEGUARDING, obj, reason=reason, user=request.user)
                 messages.info(request, "Asked. Another person decides, under Approvals.")
             except ApprovalError as error:
                 messages.error(request, f"Not asked: {error}.")

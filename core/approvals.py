@@ -4,6 +4,7 @@ What an approval brings about is done by the app that it is about: it listens to
 """
 
 from django.contrib.auth.models import Group
+from django.db import models, transaction
 from django.dispatch import Signal, receiver
 from django.utils import timezone
 
@@ -21,19 +22,26 @@ class ApprovalError(Exception):
     """A request, or a decision on one, that cannot be; the message is one line for the person who asked."""
 
 
-def ask(kind: Approval.Kind, subject: str, *, reason: str, user: User) -> Approval:
+def ask(kind: Approval.Kind, subject: models.Model, *, reason: str, user: User) -> Approval:
     """Return the open request; raises ApprovalError without a reason, or where the same was asked for already."""
     if len(reason.strip()) < SHORTEST_REASON:
         raise ApprovalError(f"give a reason of at least {SHORTEST_REASON} characters")
     if not may_ask(user, kind):
         raise ApprovalError("your role may not ask for this")
     approval, created = Approval.objects.get_or_create(
-        kind=kind, subject=subject, state=State.OPEN, defaults={"reason": reason.strip(), "asked_by": user}
+        kind=kind,
+        subject_id=subject.pk,
+        state=State.OPEN,
+        defaults={"subject": _name_of(subject), "reason": reason.strip(), "asked_by": user},
     )
     if not created:
         raise ApprovalError(f"{approval.asked_by} asked for this already: another person decides")
-    log_access(user, f"ask {kind}", subject, reason=reason)
+    log_access(user, f"ask {kind}", approval.subject, reason=reason)
     return approval
+
+
+def _name_of(subject: models.Model) -> str:
+    return subject.username if isinstance(subject, User) else str(getattr(subject, "facility_code", subject.pk))
 
 
 def decide(approval: Approval, *, approve: bool, user: User) -> None:
@@ -45,10 +53,11 @@ def decide(approval: Approval, *, approve: bool, user: User) -> None:
         raise ApprovalError(reason)
     locked.state = State.APPROVED if approve else State.REFUSED
     locked.decided_by, locked.decided_at = user, timezone.now()
-    locked.save()
-    log_access(user, f"{'approve' if approve else 'refuse'} {locked.kind}", locked.subject)
-    if approve:
-        approved.send(sender=Approval, approval=locked)
+    with transaction.atomic():  # what it brings about may still be refused
+        locked.save()
+        log_access(user, f"{'approve' if approve else 'refuse'} {locked.kind}", locked.subject)
+        if approve:
+            approved.send(sender=Approval, approval=locked)
 
 
 def may_ask(user: User, kind: Approval.Kind) -> bool:
@@ -66,14 +75,14 @@ def why_not(approval: Approval, user: User) -> str:
     """
     if user.pk == approval.asked_by_id:
         return "you asked for this yourself: another person decides"
-    if approval.kind == Kind.JOIN_SAFEGUARDING and user.username == approval.subject:
+    if approval.kind == Kind.JOIN_SAFEGUARDING and user.pk == approval.subject_id:
         return "this is about yourself: another person decides"
     if user.date_joined > approval.asked_at:
         return "your account is younger than this request: another person decides"
     if may(user, Action.REVEAL):
         return ""
     members = User.objects.filter(groups__name=SAFEGUARDING, is_active=True)
-    others = members.exclude(pk=approval.asked_by_id).exclude(username=approval.subject)
+    others = members.exclude(pk__in=[approval.asked_by_id, approval.subject_id])
     if approval.kind == Kind.JOIN_SAFEGUARDING and not others.exists() and may(user, Action.MANAGE_USERS):
         return ""
     return "a member of the safeguarding group decides this"
@@ -83,5 +92,7 @@ def why_not(approval: Approval, user: User) -> str:
 def let_in(approval: Approval, **_: object) -> None:
     """Make the person a member of the safeguarding group."""
     if approval.kind == Kind.JOIN_SAFEGUARDING:
-        person = User.objects.get(username=approval.subject)
+        person = User.objects.get(pk=approval.subject_id)  # whatever it is called by now
+        if person.username != approval.subject:
+            raise ApprovalError(f"{approval.subject} is called {person.username} by now: ask again")
         person.groups.add(Group.objects.get(name=SAFEGUARDING))

@@ -132,7 +132,8 @@ class Approval(models.Model):
 
     approval_id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=30, choices=Kind)
-    subject = models.CharField(max_length=100, help_text="what it is about: a user name, a facility code")
+    subject_id = models.BigIntegerField(help_text="the user or the facility that it is about")
+    subject = models.CharField(max_length=150, help_text="its name when it was asked: a user name, a facility code")
     reason = EncryptedTextField()
     state = models.CharField(max_length=20, choices=State, default=State.OPEN)
     asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -148,7 +149,7 @@ class Approval(models.Model):
                 condition=~Q(state="approved") | (Q(decided_by__isnull=False) & ~Q(decided_by=F("asked_by"))),
                 name="approved_by_another",
             ),
-            models.UniqueConstraint(fields=["kind", "subject"], condition=Q(state="open"), name="asked_once"),
+            models.UniqueConstraint(fields=["kind", "subject_id"], condition=Q(state="open"), name="asked_once"),
         ]
 
     def __str__(self) -> str:

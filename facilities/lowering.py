@@ -2,7 +2,7 @@
 
 from django.dispatch import receiver
 
-from core.approvals import Kind, approved
+from core.approvals import ApprovalError, Kind, approved
 from core.models import Approval
 from facilities.models import Facility
 from facilities.pins import pin
@@ -16,7 +16,10 @@ def lower_protection(approval: Approval, **_: object) -> None:
     """
     if approval.kind != Kind.LOWER_PROTECTION:
         return
-    facility = Facility.objects.select_for_update().get(facility_code=approval.subject).open_columns()
+    facility = Facility.objects.select_for_update().filter(pk=approval.subject_id).first()
+    if facility is None:
+        raise ApprovalError(f"{approval.subject} was merged into another place since: ask again for that one")
+    facility.open_columns()
     number = facility.registration_number
     if number and Facility.objects.exclude(pk=facility.pk).filter(registration_number=number).exists():
         facility.registration_number = None

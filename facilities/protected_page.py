@@ -46,7 +46,7 @@ def protected_page(
         "contact_types": ContactType.objects.order_by("type_name"),
         "may_reveal": may_reveal,
         "may_lower": may_lower,
-        "asked": open_requests.filter(subject=facility.facility_code).first(),
+        "asked": open_requests.filter(subject_id=facility.pk).first(),
         "shown": shown,
     }
     template = "admin/facilities/facility/protected.html"
@@ -61,7 +61,7 @@ def _act(request: HttpRequest, facility: Facility, contact_form: ContactForm) ->
     what, reason = request.POST.get("what", ""), request.POST.get("reason", "")
     try:
         if request.POST.get("do") == "lower":
-            ask(Kind.LOWER_PROTECTION, facility.facility_code, reason=reason, user=request.user)
+            ask(Kind.LOWER_PROTECTION, facility, reason=reason, user=request.user)
             messages.success(request, "Asked. A member of the safeguarding group decides, under Approvals.")
         elif request.POST.get("do") == "set":
             with transaction.atomic():  # what is refused half-way leaves nothing

@@ -48,7 +48,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('approval_id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('join-safeguarding', 'Join Safeguarding'), ('lower-protection', 'Lower Protection')], max_length=30)),
-                ('subject', models.CharField(help_text='what it is about: a user name, a facility code', max_length=100)),
+                ('subject_id', models.BigIntegerField(help_text='the user or the facility that it is about')),
+                ('subject', models.CharField(help_text='its name when it was asked: a user name, a facility code', max_length=150)),
                 ('reason', core.crypto.EncryptedTextField()),
                 ('state', models.CharField(choices=[('open', 'Open'), ('approved', 'Approved'), ('refused', 'Refused')], default='open', max_length=20)),
                 ('asked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -59,7 +60,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'approvals',
                 'ordering': ['-approval_id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('decided_by__isnull', False), models.Q(('decided_by', models.F('asked_by')), _negated=True)), _connector='OR'), name='approved_by_another'), models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('kind', 'subject'), name='asked_once')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(('decided_by__isnull', False), models.Q(('decided_by', models.F('asked_by')), _negated=True)), _connector='OR'), name='approved_by_another'), models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('kind', 'subject_id'), name='asked_once')],
             },
         ),
         migrations.RunPython(create_roles, migrations.RunPython.noop),

@@ -108,7 +108,9 @@ def test_the_list_takes_as_many_queries_for_fifty_facilities_as_for_five(browser
 
 def test_read_only_pages_offer_and_take_no_change(imported: dict[str, Any], browser: Client) -> None:
     asha = User.objects.get(username="asha")
-    Approval.objects.create(kind="join-safeguarding", subject="asha", reason="sees survivors", asked_by=asha)
+    Approval.objects.create(
+        kind="join-safeguarding", subject_id=asha.pk, subject="asha", reason="sees survivors", asked_by=asha
+    )
     for model in READ_ONLY:
         row = model._default_manager.first()
         assert address(model, "add") not in browser.get(address(model, "changelist")).content.decode(), model

@@ -273,7 +273,9 @@ def test_one_asks_to_lower_and_another_one_approves(tmp_path: Any) -> None:
 
 def test_nobody_approves_the_own_request() -> None:
     a_shelter()
-    approval = ask(Kind.LOWER_PROTECTION, "GVRC-TEST-1", reason="it is a public office now", user=person(SAFEGUARDING))
+    approval = ask(
+        Kind.LOWER_PROTECTION, Facility.objects.get(), reason="it is a public office now", user=person(SAFEGUARDING)
+    )
     with pytest.raises(ApprovalError, match="yourself"):
         decide(approval, approve=True, user=person(SAFEGUARDING))
     assert Facility.objects.get().is_confidential
@@ -290,8 +292,9 @@ def test_an_import_does_not_raise_what_two_people_lowered(tmp_path: Any) -> None
     shelter = provider(0, service_type="Shelter")
     write_providers(tmp_path, [shelter])
     run_import(tmp_path, "other_services")
-    code = Facility.objects.get().facility_code
-    approval = ask(Kind.LOWER_PROTECTION, code, reason="it is a public office now", user=person("data_engineer"))
+    approval = ask(
+        Kind.LOWER_PROTECTION, Facility.objects.get(), reason="it is a public office now", user=person("data_engineer")
+    )
     decide(approval, approve=True, user=person(SAFEGUARDING))
     write_providers(tmp_path, [shelter | {"contact": "0722 555 000"}])
     assert run_import(tmp_path, "other_services")["totals"]["updated"] == 1
@@ -319,9 +322,19 @@ def test_with_a_member_in_place_no_second_admin_lets_another_one_in() -> None:
     person(SAFEGUARDING)
     second = User.objects.create_user("second-admin", is_staff=True, date_joined=timezone.now() - timedelta(days=1))
     second.groups.add(Group.objects.get(name="admin"))
-    approval = ask(Kind.JOIN_SAFEGUARDING, person("viewer").username, reason=REASON, user=person("admin"))
+    approval = ask(Kind.JOIN_SAFEGUARDING, person("viewer"), reason=REASON, user=person("admin"))
     with pytest.raises(ApprovalError, match="safeguarding"):
         decide(approval, approve=True, user=second)
+
+
+def test_a_request_is_about_the_person_and_not_about_a_name() -> None:
+    lead, trusted, puppet = person(SAFEGUARDING), person("viewer"), person("data_analyst")
+    approval = ask(Kind.JOIN_SAFEGUARDING, trusted, reason=REASON, user=person("admin"))
+    User.objects.filter(pk=trusted.pk).update(username="somebody")
+    User.objects.filter(pk=puppet.pk).update(username="a-viewer")
+    with pytest.raises(ApprovalError, match="called somebody by now"):
+        decide(approval, approve=True, user=lead)
+    assert not Group.objects.get(name=SAFEGUARDING).user_set.exclude(pk=lead.pk).exists()
 
 
 def test_no_admin_takes_over_the_account_of_a_member() -> None:

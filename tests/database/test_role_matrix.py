@@ -27,7 +27,11 @@ def answers_for(role: str) -> dict[tuple[str, str], str]:
     """Return the status of every address and method for one person; nothing that a POST wrote stays."""
     person("viewer")
     Approval.objects.create(
-        kind="join-safeguarding", subject="a-viewer", reason="works with survivors", asked_by=person("admin")
+        kind="join-safeguarding",
+        subject_id=person("viewer").pk,
+        subject="a-viewer",
+        reason="works with survivors",
+        asked_by=person("admin"),
     )
     browser, found = visitor(role), {}
     logged_in = browser.cookies.copy()
