@@ -68,12 +68,18 @@ def test_no_report_no_log_line_and_no_command_tells_one(
         ("duplicates", "list", "--json"),
     ]
     calls += [("explain_facility", code) for code in codes]
+    calls += [
+        ("export_facilities", "--format", form, "--audience", audience)
+        for form in ("csv", "json", "geojson")
+        for audience in ("public", "internal")
+    ]
     calls += [("duplicates", "show", str(pair)) for pair in DuplicatePair.objects.values_list("pk", flat=True)[:10]]
     for name, *arguments in calls:
         out = io.StringIO()
         with pytest.raises(SystemExit):
             call_command(name, *arguments, stdout=out, stderr=out)
         told.append(out.getvalue())
+    call_command("breach_report", "--json")
     told += capfd.readouterr()
     assert {hit for text in told for hit in leaks(text)} == set()
 
