@@ -148,7 +148,7 @@ def main() -> None:
     print(
         f"{'records':>10} {'largest county':>15} {'candidates s':>13} {'matching s':>11} {'pairs':>12} {'peak MB':>8}"
     )
-    rows = [_alone(measure, size) for size in sizes]
+    rows = [alone(measure, size) for size in sizes]
     for row in rows:
         print(
             f"{row['records']:>10,.0f} {row['largest_county']:>15,.0f} {row['candidates_s']:>13.2f} {row['seconds']:>11.2f}"
@@ -160,11 +160,11 @@ def main() -> None:
             print(f"growth exponent of {title}: {exponent[name]:.2f}; goal {GOAL_EXPONENT}")
     naive: dict[str, float] = {}
     for size in NAIVE_SIZES:
-        last = _alone(measure_naive, size)
+        last = alone(measure_naive, size)
         if last["seconds"] > A_MINUTE:
             break
         naive = last
-    ours = _alone(measure, int(naive["records"]))
+    ours = alone(measure, int(naive["records"]))
     print(
         f"naive double loop, largest size within a minute: {naive['records']:,.0f} records in {naive['seconds']:.1f} s, "
         f"{naive['candidates']:,.0f} pairs; the same without it: {ours['candidates_s']:.2f} s, {ours['candidates']:,.0f} pairs: "
@@ -173,7 +173,7 @@ def main() -> None:
     print(json.dumps({"sizes": rows, "exponent": exponent, "naive": naive, "ours_at_naive": ours}))
 
 
-def _alone(work: object, size: int) -> dict[str, float]:
+def alone(work: object, size: int) -> dict[str, float]:
     """Return what the work measures in a process of its own, so that its peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, (size,))  # type: ignore[arg-type] # one of the two above

@@ -1,0 +1,16 @@
+"""The benchmarks by name, in the order in which they run: the explicit table."""
+
+from collections.abc import Callable
+
+from benchmarks.options import Options
+from benchmarks.report import Report
+from benchmarks.suite import growth, imports, matching, peers, validation, workers
+
+BENCHMARKS: dict[str, Callable[[Options], Report]] = {
+    "imports": imports.measure,
+    "peers": peers.measure,
+    "validation": validation.measure,
+    "matching": matching.measure,
+    "growth": growth.measure,
+    "workers": workers.measure,
+}
