@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help demo serve stop test faults check bench dedupe labelled requirements clean
+.PHONY: help demo serve stop test faults check bench bench-page dedupe labelled requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -38,8 +38,11 @@ check: .venv/.installed-dev ## format, lint, types, import direction, known weak
 	$(BIN)/python .ci/audit_packages.py requirements-dev.txt
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: .venv/.installed-dev ## the measured comparisons, side by side
+bench: .venv/.installed-dev ## every goal of speed and memory beside its rival (15 minutes; ARGS=--quick: two)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-page: .venv/.installed-dev ## write what make bench measured into docs/performance.md
+	@$(BIN)/python -m benchmarks.page $(ARGS)
 
 dedupe: .venv/.installed-dev ## how matching grows, beside the naive double loop (takes minutes)
 	@$(BIN)/python -m benchmarks.dedupe $(ARGS)
