@@ -102,12 +102,11 @@ def contacts_are_well_formed(record: FacilityRecord, reference: Reference) -> It
 
 
 def lookups_are_known(record: FacilityRecord, reference: Reference) -> Iterator[Finding]:
-    """Yield a reject for a status, type, service or type of contact that is not in its list."""
+    """Yield a reject for a status, type or service that is not in its list."""
     known = (
         ("status", (record.status,), reference.statuses),
         ("facility_type", (record.facility_type,), reference.facility_types),
         ("services", record.services, reference.services),
-        ("contacts", tuple(dict.fromkeys(contact.type for contact in record.contacts)), reference.contact_types),
     )
     for column, codes, lookup in known:
         for code in codes:

@@ -82,7 +82,14 @@ def adopt(record: FacilityRecord, *, unread: tuple[str, ...], reference: Referen
     """Return a record that is canonical already as it is, confidential where any source's would be."""
     kind = reference.kind_by_type.get(record.facility_type, "")
     hidden = replace(record, is_confidential=record.is_confidential or _gives_shelter(kind, record.services))
-    return Transformed(hidden, tuple(_unread(unread)))
+    return Transformed(hidden, (*_unread(unread), *_unknown_contact_types(record, reference)))
+
+
+def _unknown_contact_types(record: FacilityRecord, reference: Reference) -> Iterator[Finding]:
+    for kind in dict.fromkeys(contact.type for contact in record.contacts):
+        if kind not in reference.contact_types.codes:
+            message = f"'{clean.mask(kind)}' is not in the list of known ones"
+            yield Finding("lookup-unknown", Severity.REJECT, "contacts", message, hint=MEND)
 
 
 def _unread(names: tuple[str, ...]) -> Iterator[Finding]:
