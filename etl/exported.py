@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from django.db.models import Q
 
@@ -39,17 +39,19 @@ def stand_for_codes(assessed: Sequence[Assessed]) -> list[Assessed]:
     """
     good = [assessment.record for _, _, assessment in assessed if assessment.record and not assessment.is_rejected]
     facilities = find_facilities({record.facility_code for record in good})
-    return [(row, item, _stand_for(row, assessment, facilities)) for row, item, assessment in assessed]
+    return [(row, item, _stand_for(row, item, assessment, facilities)) for row, item, assessment in assessed]
 
 
-def _stand_for(row: SourceRecord, assessment: Assessment, facilities: dict[str, Facility]) -> Assessment:
+def _stand_for(
+    row: SourceRecord, item: ReadRecord, assessment: Assessment, facilities: dict[str, Facility]
+) -> Assessment:
     said = assessment.record
     facility = facilities.get(said.facility_code) if said and not assessment.is_rejected else None
     if said is None or facility is None:
         return assessment
     is_its_own_word = said.is_confidential and row.facility_id == facility.pk
     if facility.is_confidential and not is_its_own_word:
-        return Assessment(None, (*assessment.findings, _HIDDEN))
+        return Assessment(None, (replace(_HIDDEN, pointer=item.raw.pointer),))  # other findings quote its words
     if row.facility_id is None:
         row.facility = facility
     return assessment

@@ -308,7 +308,8 @@ def test_the_code_of_a_confidential_place_is_refused_and_nothing_is_told(
     hidden = a_facility(facility_name="Tumaini House", town="Kibera", is_confidential=True)
     RetiredCode.objects.create(retired_code="GVRC-OLD", facility=hidden)
     before, rows = registry(), row_versions()
-    summary = read_back(tmp_path, [a_record(is_confidential=says_so), a_record("GVRC-OLD"), a_record("GVRC-NEW")])
+    spoken_of = a_record(is_confidential=says_so, road_to_Kibera="an unread member")
+    summary = read_back(tmp_path, [spoken_of, a_record("GVRC-OLD"), a_record("GVRC-NEW")])
     assert rejects(summary) == {"place-confidential": 2}
     told = json.dumps([summary, list(SourceRecordVersion.objects.values("findings", "pointer"))])
     assert "Tumaini" not in told
