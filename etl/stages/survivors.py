@@ -44,10 +44,12 @@ _PLAIN_WORDS = _IDENTITY.union(*_PHRASES).union(
         "victims survivor survivors patient patients perpetrator perpetrators victim incident incidents cases numbers",
         "dates time day month and or for per the total count counts list lists record records register registration",
         "details detail info information data statement story notes note report reports reported status type kind code",
-        "location place county village next kin relation relationship medical history services",
+        "location place county village next kin relation relationship medical history",
     )
     for word in line.split()
 )
+
+_LABELS = ("type", "kind", "name", "label", "field", "key")
 
 _SEGMENT = re.compile(r"[^\W\d_]+|\d+")  # "victimName" is one
 _WORD = re.compile(r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]|\d+")  # and two of these
@@ -56,10 +58,12 @@ _WORD = re.compile(r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]|
 def find_survivor_members(payload: Any, inherited: Mapping[str, str], pointer: str = "") -> tuple[str, ...]:
     """Return the names of what tells of a survivor, fit for a message: members at any depth, inherited ones, lists it is in.
 
-    Mostly none. Of the keys above a record "Victims" is such a list, "Survivor support" is a heading like any other.
+    Mostly none. Of the keys above a record "Victims" is such a list, "Survivor support" is a heading like any other; so it is
+    with what stands beside a "value": {"type": "victim", "value": ...}.
     """
     found = dict.fromkeys(name for name in _names_in(payload, inherited) if tells_of_survivor(name))
-    found |= dict.fromkeys(heading for heading in _headings(pointer) if _is_list_of_people(heading))
+    texts = (text for text in (*_headings(pointer), *_labels_in(payload)) if len(text) <= LONGEST_SHOWN)
+    found |= dict.fromkeys(text for text in texts if _names_people(text))
     return tuple(dict.fromkeys(_to_show(name) for name in found))
 
 
@@ -117,11 +121,23 @@ def _holds(words: Sequence[str], phrase: Sequence[str]) -> bool:
 def _names_in(payload: Any, inherited: Mapping[str, str]) -> Iterator[str]:
     """Yield the name of every member of a value, however deep, and of what is inherited."""
     yield from inherited
+    for members in _objects_in(payload):
+        yield from members
+
+
+def _labels_in(payload: Any) -> Iterator[str]:
+    """Yield what says in a text how the "value" beside it is called."""
+    for members in _objects_in(payload):
+        if "value" in members:
+            yield from (text for name in _LABELS if isinstance(text := members.get(name), str))
+
+
+def _objects_in(payload: Any) -> Iterator[dict[str, Any]]:
     pending = [payload]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            yield from value
+            yield value
             value = value.values()
         elif not isinstance(value, list):
             continue
@@ -134,9 +150,12 @@ def _headings(pointer: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=10_000)
-def _is_list_of_people(heading: str) -> bool:
-    """Return whether a heading says nothing but such a word: "Victims", "PATIENTS"."""
-    return len(_SEGMENT.findall(_plain(heading))) == 1 and tells_of_survivor(heading)
+def _names_people(text: str) -> bool:
+    """Return whether a heading or a label says nothing else: "Victims", "PATIENTS", "survivor's name"."""
+    if not tells_of_survivor(text):
+        return False
+    words = [word.casefold() for word in _WORD.findall(_plain(text))]
+    return len(_SEGMENT.findall(_plain(text))) == 1 or _PLAIN_WORDS.union("s").issuperset(words)
 
 
 def _to_show(name: str) -> str:

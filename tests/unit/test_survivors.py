@@ -40,6 +40,8 @@ def test_a_name_that_is_a_facilitys(name):
         {"name": "Amani", "services": [{"notes": [[{"caseNumber": 7}]]}]},
         [{"patients": []}],
         {"contacts": {"survivor": "0722 000 001"}},
+        {"contacts": [{"type": "victim", "value": "0722 000 001"}]},
+        {"details": [{"field": "Survivor's name", "value": "Jane"}]},
     ],
 )
 def test_it_is_found_at_any_depth_whatever_it_holds(payload):
@@ -50,6 +52,12 @@ def test_it_is_found_among_what_a_record_inherits_and_in_the_list_that_it_stands
     assert find_survivor_members({}, {"county": "Kwale", "incident_date": ""}) == ("incident_date",)
     assert find_survivor_members({}, {"sub_county": "Victims"}, "/stations/COAST/Victims/0") == ("Victims",)
     assert find_survivor_members({}, {}, "/services_by_category/Survivor support/0") == ()
+
+
+@pytest.mark.parametrize("label", ["hotline", "Victim support line", "Outpatient", "phone"])
+def test_a_label_of_a_facilitys_contact_is_none(label):
+    assert find_survivor_members({"contacts": [{"type": label, "value": "1195"}]}, {}) == ()
+    assert find_survivor_members({"type": "Survivors", "services": ["Victim support"]}, {}) == ()
 
 
 def test_a_message_repeats_no_word_that_may_be_somebodys_name():
