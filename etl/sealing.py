@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from django.db.models import QuerySet
 from django.dispatch import receiver
 
 from etl.assessment import HIDES_WORDS
@@ -14,13 +15,18 @@ from facilities.sealing import sealed
 @receiver(sealed, sender=Facility)
 def hide_words(facilities: Collection[int], **_: object) -> None:
     """Take the words of these places' records out of findings, and out of the summaries of the runs that found them."""
-    versions = SourceRecordVersion.objects.filter(source_record__facility__in=facilities).exclude(findings=[])
+    hide_words_in(SourceRecordVersion.objects.filter(source_record__facility__in=facilities), ImportRun.objects.all())
+
+
+def hide_words_in(versions: QuerySet[SourceRecordVersion], runs: QuerySet[ImportRun]) -> None:
+    """Take the words of records out of the findings of these versions, and out of the summaries of those runs."""
     places: set[tuple[int, str, str]] = set()
-    for version in versions.select_related("source_file").defer("raw", "standardised"):
+    found = versions.exclude(findings=[]).select_related("source_file").defer("raw", "standardised")
+    for version in found:
         places.add((version.run_id, version.source_file.name, version.pointer))
         version.findings = [hidden(finding) for finding in version.findings]
         version.save(update_fields=["findings"])
-    for run in ImportRun.objects.filter(pk__in={run for run, _, _ in places}):
+    for run in runs.filter(pk__in={run for run, _, _ in places}):
         rejects = run.summary.get("rejects", [])
         mine = [reject for reject in rejects if (run.pk, reject["file"], reject["pointer"]) in places]
         for reject in mine:
