@@ -257,7 +257,8 @@ def _without_clashing_numbers(
 ) -> list[FacilityRecord]:
     """Return the golden records, each without a registration number that another facility holds, with a finding.
 
-    A number that a person pinned stays where it is, and its facility claims no other.
+    A number that a person pinned stays where it is, and its facility claims no other. A confidential place claims none: its
+    number is sealed, and a clash would tell what it is.
     """
     goldens = [
         replace(golden, registration_number=facility.registration_number or "")
@@ -265,22 +266,23 @@ def _without_clashing_numbers(
         else golden
         for golden, facility in zip(goldens, facilities, strict=True)
     ]
-    wanted = {golden.registration_number for golden in goldens if golden.registration_number}
+    claims = [
+        "" if golden.is_confidential or (facility and facility.is_confidential) else golden.registration_number
+        for golden, facility in zip(goldens, facilities, strict=True)
+    ]
+    wanted = {number for number in claims if number}
     owners = dict(
         Facility.objects.filter(registration_number__in=wanted).values_list("registration_number", "facility_code"),
     )
-    for golden, facility in zip(goldens, facilities, strict=True):
+    for claim, facility in zip(claims, facilities, strict=True):
         number = facility.registration_number if facility else None
-        is_given_up = (
-            number in wanted and number != golden.registration_number
-        )  # here, and another of the batch wants it
+        is_given_up = number in wanted and number != claim  # here, and another of the batch wants it
         if facility and is_given_up:
             Facility.objects.filter(pk=facility.pk).update(registration_number=None)
             del owners[number]
     kept = []
-    for group, golden, facility in zip(groups, goldens, facilities, strict=True):
+    for group, golden, facility, number in zip(groups, goldens, facilities, claims, strict=True):
         code = facility.facility_code if facility else golden.facility_code
-        number = golden.registration_number
         if number and owners.setdefault(number, code) != code:
             _add_clash_finding(group, number=number, owner=owners[number])
             golden = replace(golden, registration_number="")  # noqa: PLW2901 - the record goes on without its number

@@ -104,6 +104,22 @@ def test_a_shelter_that_a_person_enters_is_confidential_from_the_start() -> None
     assert "Baraka Refuge" not in answer.content.decode()
 
 
+@pytest.mark.parametrize("first", ["open", "confidential", "both"])
+def test_a_registration_number_that_a_confidential_place_has_too_is_no_clash(first: str, tmp_path: Any) -> None:
+    places = {
+        "open": provider(0, registration_number="NGO/77"),
+        "confidential": provider(1, registration_number="NGO/77", confidential="yes"),
+    }
+    for records in ([places[first]], list(places.values())) if first in places else (list(places.values()),):
+        write_providers(tmp_path, records)
+        run_import(tmp_path, "other_services")
+    assert {f.is_confidential: f.details.registration_number for f in Facility.objects.all()} == {
+        False: "NGO/77",
+        True: "NGO/77",
+    }
+    assert not SourceRecordVersion.objects.filter(findings__contains=[{"rule": "registration-number-clash"}]).exists()
+
+
 def test_an_import_takes_no_words_of_a_place_that_a_person_hid(tmp_path: Any) -> None:
     record = provider(0, location="Kilimany Wrd, Nairobi")
     write_providers(tmp_path, [record])
