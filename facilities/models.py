@@ -243,16 +243,17 @@ class Facility(models.Model):
 
         Raises SealedError where no key opens it.
         """
+        if self.sealed_details is None:
+            return self
         details = self.details
         if details is None:
             raise SealedError(f"what is protected of {self.facility_code} cannot be read: it was left as it is")
-        if self.sealed_details is not None:
-            self._token, self.sealed_details = self.sealed_details, None
-            self.facility_name, self.registration_number = details.facility_name, details.registration_number or None
-            self.constituency = Constituency.objects.filter(constituency_code=details.constituency_code).first()
-            self.ward = Ward.objects.filter(ward_code=details.ward_code).first()
-            self.town, self.ownership = details.town, details.ownership
-            self.opening_hours, self.website = details.opening_hours, details.website
+        self._token, self.sealed_details = self.sealed_details, None
+        self.facility_name, self.registration_number = details.facility_name, details.registration_number or None
+        self.constituency = Constituency.objects.filter(constituency_code=details.constituency_code).first()
+        self.ward = Ward.objects.filter(ward_code=details.ward_code).first()
+        self.town, self.ownership = details.town, details.ownership
+        self.opening_hours, self.website = details.opening_hours, details.website
         return self
 
     def seal_columns(self) -> None:

@@ -79,6 +79,13 @@ def test_a_save_that_changes_nothing_keeps_the_token_of_what_is_sealed() -> None
     assert AuditEntry.objects.first().pk == last
 
 
+def test_a_save_of_an_open_place_asks_for_its_position_and_nothing_else(django_assert_num_queries: Any) -> None:
+    a_shelter(is_confidential=False)
+    facility = Facility.objects.get()
+    with django_assert_num_queries(2):  # whether a position lies sealed, and the row
+        facility.save()
+
+
 def test_what_is_sealed_and_cannot_be_read_is_kept(settings: Any) -> None:
     a_shelter()
     with connection.cursor() as cursor:
