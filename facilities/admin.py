@@ -36,6 +36,7 @@ from facilities.models import (
 )
 from facilities.pins import pin_edits
 from facilities.protected_page import protected_page
+from facilities.protection import STAND_INS
 from facilities.reveal import recorded
 from facilities.timeline import timeline
 from geography.models import Constituency, County, Ward
@@ -447,10 +448,7 @@ class FacilityAdmin(RoleAdmin):
 
 
 HIDDEN = "hidden"
-_PROTECTED_FIELDS = (
-    "facility_name", "registration_number", "constituency", "ward", "town", "address", "ownership", "opening_hours",
-    "website",
-)  # fmt: skip
+_PROTECTED_FIELDS = ("address", *(name.removesuffix("_id") for name in STAND_INS))
 
 
 def _replaced(fieldsets: Any, by: Mapping[str, str | None]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import secrets
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from core.crypto import Decrypted, EncryptedTextField, Unreadable, blind_index
 from facilities.pin_targets import kind_of
-from facilities.protection import A_CONFIDENTIAL_PLACE, STAND_INS, Details, SealedError
+from facilities.protection import STAND_INS, Details, SealedError
 from facilities.queries import FacilityQuerySet
 from facilities.sealing import seal_history
 from geography.models import Constituency, Ward
@@ -87,6 +87,12 @@ class FacilityType(Lookup):
 
     def __str__(self) -> str:
         return self.type_name
+
+
+_HOLDS_STAND_INS: dict[str, Any] = {
+    f"{name.removesuffix('_id')}__isnull" if stand_in is None else name: True if stand_in is None else stand_in
+    for name, stand_in in STAND_INS.items()
+}
 
 
 class Facility(models.Model):
@@ -176,18 +182,7 @@ class Facility(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(is_confidential=False, sealed_details__isnull=True)
-                | Q(
-                    is_confidential=True,
-                    sealed_details__isnull=False,
-                    facility_name=A_CONFIDENTIAL_PLACE,
-                    registration_number__isnull=True,
-                    constituency__isnull=True,
-                    ward__isnull=True,
-                    town="",
-                    ownership="",
-                    opening_hours="",
-                    website="",
-                ),
+                | Q(is_confidential=True, sealed_details__isnull=False, **_HOLDS_STAND_INS),
                 name="confidential_is_sealed",
             ),
         ]
