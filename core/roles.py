@@ -111,6 +111,11 @@ class FieldClass(StrEnum):
 
 
 PUBLIC, INTERNAL, PERSONAL, PROTECTED = FieldClass
+_PUBLIC_OF_FACILITIES = (
+    "facility_id", "facility_code", "facility_name", "facility_type", "operational_status_id",
+    "county_id", "constituency_id", "ward_id", "town", "level", "ownership", "opening_hours", "website",
+    "has_gender_desk", "is_confidential", "is_active",
+)  # fmt: skip
 # The class of every column of every table: "table.column", or a pattern. The first that fits counts. `OF_CONFIDENTIAL` says
 # which are of a stricter class for a confidential place; those lie in a sealed column there (facilities/protection.py).
 FIELD_CLASSES: Mapping[str, FieldClass] = MappingProxyType(
@@ -120,12 +125,20 @@ FIELD_CLASSES: Mapping[str, FieldClass] = MappingProxyType(
         "facilities.created_*": INTERNAL,
         "facilities.updated_*": INTERNAL,
         "facilities.registration_number": INTERNAL,
-        "facilities.*": PUBLIC,
+        # one by one: a new column is in no export until somebody says so
+        **dict.fromkeys((f"facilities.{name}" for name in _PUBLIC_OF_FACILITIES), PUBLIC),
         "facility_contacts.contact_value": PERSONAL,
         "facility_contacts.value_index": INTERNAL,
-        "facility_contacts.*": PUBLIC,
+        "facility_contacts.contact_id": PUBLIC,
+        "facility_contacts.facility_id": PUBLIC,
+        "facility_contacts.contact_type_id": PUBLIC,
+        "facility_contacts.is_primary": PUBLIC,
         "facility_coordinates.sealed_position": PROTECTED,
-        "facility_coordinates.*": PUBLIC,
+        "facility_coordinates.coordinate_id": PUBLIC,
+        "facility_coordinates.facility_id": PUBLIC,
+        "facility_coordinates.latitude": PUBLIC,
+        "facility_coordinates.longitude": PUBLIC,
+        "facility_coordinates.accuracy_level": PUBLIC,
         "facility_services.*": PUBLIC,
         "retired_codes.*": INTERNAL,
         "pins.*": INTERNAL,
