@@ -49,7 +49,10 @@ def recorded(facility: Facility) -> dict[str, str]:
 
 
 def reveal(facility: Facility, what: str, *, reason: str, request: HttpRequest, now: datetime | None = None) -> str:
-    """Return one protected value, after writing down who saw it and why; raises RevealError, also written down."""
+    """Return one protected value, after writing down who saw it and why.
+
+    Raises RevealError: written down for whoever is not of the group or saw too many, not for a form that lacks something.
+    """
     user = request.user
     assert isinstance(user, User), "the page asks for a login"
     resource = f"facility:{facility.facility_code} {what}"
