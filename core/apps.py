@@ -5,6 +5,7 @@ from django.db.models.signals import post_migrate
 from core import checks  # noqa: F401 - registers them
 from core.crypto import check_key_settings
 from core.database_roles import apply_rules
+from core.roles import keep_roles
 
 
 class CoreConfig(AppConfig):
@@ -16,4 +17,5 @@ class CoreConfig(AppConfig):
         check_key_settings()
         connection_created.connect(guard_connection)
         post_migrate.connect(apply_rules, sender=self)
+        post_migrate.connect(keep_roles, sender=self)
         post_migrate.connect(install_key_check, sender=self)

@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
+from django.db import connection
+
 
 class Action(StrEnum):
     """What a role may do: the document's six actions, and the three that this registry asks for beside them."""
@@ -85,8 +87,15 @@ def may_decide(request: Any) -> bool:
     return may(request.user, Action.REVEAL) or may_manage_users(request)
 
 
+def keep_roles(*, apps: Any, **_: Any) -> None:
+    """Bring permissions and groups to what is declared here after every migration, once their tables are there."""
+    tables = connection.introspection.table_names()
+    if {"auth_group", "auth_permission", "django_content_type", "access_log"} <= set(tables):
+        make_roles(apps)
+
+
 def make_roles(apps: Any) -> None:
-    """Create the permissions and the groups of ROLES, each group with just its own; called by a migration."""
+    """Create the permissions and the groups of ROLES, each group with just its own; a migration calls it, too."""
     content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
         app_label="core", model="accesslog"
     )

@@ -275,7 +275,7 @@ def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
         return _place_name(*value)
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value if part)
-    return {True: "yes", False: "no"}.get(value, str(value))
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
 def _place_name(county_code: str, constituency_code: str, ward_code: str) -> str:

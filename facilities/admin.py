@@ -1,6 +1,7 @@
 """The registry's main pages. etl/admin.py adds the tab of sources."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from django import forms
@@ -36,7 +37,7 @@ from facilities.models import (
 )
 from facilities.pins import pin_edits
 from facilities.protected_page import protected_page
-from facilities.protection import STAND_INS
+from facilities.protection import STAND_INS, gives_shelter
 from facilities.reveal import recorded
 from facilities.timeline import timeline
 from geography.models import Constituency, County, Ward
@@ -319,7 +320,8 @@ class FacilityAdmin(RoleAdmin):
         if not indexes:
             return found, has_doubles
         contacts = FacilityContact.objects.filter(value_index__in=indexes, facility__is_confidential=False)
-        log_access(request.user, "query", "facilities by contact", request=request, count=contacts.count())
+        count = contacts.values("facility").distinct().count()
+        log_access(request.user, "query", "facilities by contact", request=request, count=count)
         return found | queryset.filter(pk__in=contacts.values("facility")), has_doubles
 
     @display(description="Facility", header=True, ordering="facility_name")
@@ -429,18 +431,27 @@ class FacilityAdmin(RoleAdmin):
         super().save_related(request, form, formsets, change)
         assert isinstance(request.user, User)
         pin_edits(form.instance, form=form, formsets=formsets, user=request.user)
+        self._hide_shelter(form.instance, {name for part in (form, *formsets) for name in _changed_by(part)})
         if change and not form.has_changed() and any(formset.has_changed() for formset in formsets):
             stamp = {"updated_at": timezone.now(), "updated_by": request.user}
             Facility.objects.filter(pk=form.instance.pk).update(**stamp)
+
+    @staticmethod
+    def _hide_shelter(facility: Facility, changed: AbstractSet[str]) -> None:
+        """Make a place confidential that a person made a shelter, until two people say otherwise."""
+        if facility.is_confidential or not changed & {"facility_type", "service_category", "is_active"}:
+            return
+        kind = facility.facility_type.kind if facility.facility_type else ""
+        services = facility.services.filter(is_active=True).values_list("service_category__code", flat=True)
+        if gives_shelter(kind, set(services)):
+            facility.is_confidential = True
+            facility.save()
 
     def save_model(self, request: HttpRequest, obj: Facility, form: Any, change: bool) -> None:
         assert isinstance(request.user, User)
         if change and not form.has_changed():
             return  # a save that changes nothing moves no time stamp
         obj.updated_by = request.user
-        is_shelter = obj.facility_type is not None and obj.facility_type.kind == "shelter"
-        if is_shelter and (not change or "facility_type" in form.changed_data):
-            obj.is_confidential = True  # until two people say otherwise
         if not change:
             obj.created_by = request.user
             obj.facility_code = new_code()
@@ -463,6 +474,12 @@ def _replaced_row(row: Any, by: Mapping[str, str | None]) -> Any:
     if isinstance(row, str):
         return by.get(row, row)
     return tuple(new for name in row if (new := by.get(name, name)))
+
+
+def _changed_by(part: Any) -> Iterator[str]:
+    """Yield the names of the fields that a form, or the forms of a formset, changed."""
+    for form in getattr(part, "forms", [part]):
+        yield from form.changed_data
 
 
 def _has_personal(facility: Facility) -> bool:

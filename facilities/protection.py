@@ -1,7 +1,7 @@
 """What of a confidential place is protected: its open columns hold stand-ins, and one sealed column holds what they said."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Self
@@ -21,6 +21,15 @@ STAND_INS: Mapping[str, str | None] = MappingProxyType(
         "website": "",
     }
 )
+
+
+# Places of these kinds may offer shelter without being one.
+OPEN_KINDS = frozenset({"health", "police", "office"})
+
+
+def gives_shelter(kind: str, services: Collection[str]) -> bool:
+    """Return whether a place is confidential by what it is: a shelter, or whoever gives shelter and is of no open kind."""
+    return kind == "shelter" or ("shelter" in services and kind not in OPEN_KINDS)
 
 
 class SealedError(ValueError):

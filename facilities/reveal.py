@@ -57,7 +57,8 @@ def reveal(facility: Facility, what: str, *, reason: str, request: HttpRequest, 
     assert isinstance(user, User), "the page asks for a login"
     resource = f"facility:{facility.facility_code} {what}"
     if not may(user, Action.REVEAL):
-        log_access(user, Action.REVEAL, resource, Result.DENIED, request=request, reason=reason)
+        asked = f"facility:{facility.facility_code}"  # what they typed beside it may be anything
+        log_access(user, Action.REVEAL, asked, Result.DENIED, request=request, reason=reason)
         raise RevealError("only the safeguarding group sees protected values", status=403)
     if what not in recorded(facility):
         raise RevealError("choose a value that is recorded")

@@ -15,12 +15,11 @@ from etl.stages.records import (
     Severity,
     StagedFacility,
 )
+from facilities.protection import gives_shelter
 from geography.gazetteer import How, Level, Match, Resolution
 
 ADD_ALIAS = "add the spelling to fixtures/place_aliases.csv, run load_geography, then import again"
 MEND = "mend the value at its source"
-# Places of these kinds offer shelter without being one.
-OPEN_KINDS = frozenset({"health", "police", "office"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def standardise(staged: StagedFacility, *, source: str, key: str, reference: Ref
 def adopt(record: FacilityRecord, *, unread: tuple[str, ...], reference: Reference) -> Transformed:
     """Return a record that is canonical already as it is, confidential where any source's would be."""
     kind = reference.kind_by_type.get(record.facility_type, "")
-    hidden = replace(record, is_confidential=record.is_confidential or _gives_shelter(kind, record.services))
+    hidden = replace(record, is_confidential=record.is_confidential or gives_shelter(kind, record.services))
     return Transformed(hidden, (*_unread(unread), *_unknown_contact_types(record, reference)))
 
 
@@ -214,14 +213,10 @@ def _read_position(staged: StagedFacility, findings: list[Finding]) -> Position 
 def _is_confidential(staged: StagedFacility, *, kind: str, facility_type: str, services: tuple[str, ...]) -> bool:
     """Return True for shelters and rescue centres, for whoever gives shelter, and where the source says anything but no."""
     return (
-        _gives_shelter(kind, services)
+        gives_shelter(kind, services)
         or (bool(clean.to_value(staged.confidential)) and clean.to_flag(staged.confidential) is not False)
         or (staged.confidential_unless_known and not facility_type)
     )
-
-
-def _gives_shelter(kind: str, services: tuple[str, ...]) -> bool:
-    return kind == "shelter" or ("shelter" in services and kind not in OPEN_KINDS)
 
 
 def _resolve_place(staged: StagedFacility, reference: Reference, findings: list[Finding]) -> Resolution:

@@ -1,6 +1,7 @@
 """Confidential places: sealed by whoever makes them so, revealed one value at a time, lowered by two people only."""
 
 import json
+from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,9 +17,18 @@ from core.approvals import ApprovalError, Kind, ask, decide
 from core.models import AccessLog, Approval, AuditEntry, User
 from core.roles import OF_CONFIDENTIAL, ROLES, SAFEGUARDING, Action, FieldClass, class_of, may
 from etl.models import SourceRecordVersion
-from facilities.models import ContactType, Facility, FacilityContact, FacilityCoordinate, FacilityType, Pin
-from facilities.protection import STAND_INS
-from facilities.reveal import MOST_REVEALED
+from etl.review import PROTECTED
+from facilities.models import (
+    ContactType,
+    Facility,
+    FacilityContact,
+    FacilityCoordinate,
+    FacilityType,
+    Pin,
+    ServiceCategory,
+)
+from facilities.protection import STAND_INS, Details
+from facilities.reveal import LABELS, MOST_REVEALED
 from geography.models import County, Ward
 from tests.database.test_canaries import change_in_browser
 from tests.site import person, visitor
@@ -125,6 +135,20 @@ def test_a_registration_number_that_a_confidential_place_has_too_is_no_clash(fir
         True: "NGO/77",
     }
     assert not SourceRecordVersion.objects.filter(findings__contains=[{"rule": "registration-number-clash"}]).exists()
+
+
+def test_whoever_gives_shelter_is_confidential_whatever_it_is_called() -> None:
+    form = {"facility_name": "Baraka Trust", "county": County.objects.get(county_code="047").pk, "is_active": "on",
+            "facility_type": "support-organisation", "has_gender_desk": "unknown",
+            **{f"{prefix}-{name}_FORMS": 0 for prefix in ("contacts", "services", "coordinate", "source_records", "pins")
+               for name in ("TOTAL", "INITIAL")}}  # fmt: skip
+    form |= {
+        "services-TOTAL_FORMS": 1,
+        "services-0-service_category": ServiceCategory.objects.get(code="shelter").pk,
+        "services-0-is_active": "on",
+    }
+    visitor("data_engineer").post("/admin/facilities/facility/add/", form, follow=True)
+    assert Facility.objects.get().is_confidential
 
 
 def test_an_import_takes_no_words_of_a_place_that_a_person_hid(tmp_path: Any) -> None:
@@ -441,3 +465,11 @@ def test_the_breach_report_says_who_saw_what(capsys: pytest.CaptureFixture[str])
 def test_a_breach_report_that_cannot_be_is_refused_in_one_line(arguments: tuple[str, str]) -> None:
     with pytest.raises(CommandError):
         call_command("breach_report", *arguments)
+
+
+def test_every_list_of_what_is_protected_names_the_same() -> None:
+    details = {field.name for field in fields(Details)}
+    assert details | {"address", "position"} == set(LABELS)
+    assert {"name", "place", "contacts", "address", "position"} | details - {
+        "facility_name", "constituency_code", "ward_code",
+    } == set(PROTECTED)  # fmt: skip

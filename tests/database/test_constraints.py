@@ -128,6 +128,16 @@ def test_a_position_both_open_and_sealed_is_refused() -> None:
         FacilityCoordinate.objects.bulk_create([FacilityCoordinate(facility=a_facility(), **both)])
 
 
+def test_an_open_position_of_a_confidential_place_is_refused() -> None:
+    facility = a_facility()
+    facility.is_confidential = True
+    facility.save()
+    with refused("the position of a confidential place is sealed"):
+        FacilityCoordinate.objects.bulk_create(
+            [FacilityCoordinate(facility=facility, latitude=-1, longitude=36, accuracy_level="exact")]
+        )
+
+
 def test_a_confidential_place_that_lies_open_is_refused() -> None:
     facility = a_facility()
     with refused("confidential_is_sealed"):
