@@ -49,12 +49,16 @@ def _summary(reports: Sequence[Stored]) -> Iterator[str]:
     yield from ("## Goals", "", "| goal | bound | measured | |", "|---|---|---|---|")
     for report in reports:
         for goal in report["goals"]:
-            words = f"{report['title']}: {goal['words'].rstrip(',')}"
+            words = f"{_title(report)}: {goal['words'].rstrip(',')}"
             yield f"| {words} | {goal['bound']} | {_number(goal['figure'])} | {goal['verdict']} |"
 
 
 def _section(report: Stored) -> str:
-    return "\n".join(["", f"## {report['title']}", "", report["about"], "", *_table(report), "", *_remarks(report)])
+    return "\n".join(["", f"## {_title(report)}", "", report["about"], "", *_table(report), "", *_remarks(report)])
+
+
+def _title(report: Stored) -> str:
+    return report["title"] if report["seed"] == 1 else f"{report['title']}, seed {report['seed']}"
 
 
 def _table(report: Stored) -> Iterator[str]:
