@@ -13,9 +13,9 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from core.admin_pages import ReadOnlyAdmin, RoleAdmin
-from core.approvals import ApprovalError, Kind, ask, decide
+from core.approvals import ApprovalError, Kind, ask, decide, end_sessions
 from core.models import AccessLog, Approval, AuditEntry, User
-from core.roles import IMPORT_USER, ROLES, SAFEGUARDING, Action, may_decide
+from core.roles import IMPORT_USER, ROLES, SAFEGUARDING, Action, may, may_decide
 
 admin.site.unregister(Group)
 
@@ -61,6 +61,9 @@ class UserForm(UserChangeForm):
         super()._save_m2m()
         if safeguarding and not self.cleaned_data["leaves_safeguarding"]:
             self.instance.groups.add(safeguarding)
+        elif safeguarding:
+            self.instance.groups.remove(safeguarding)  # the other roles of a member cannot be chosen, and stay
+            end_sessions(self.instance)
 
 
 @admin.register(User)
@@ -70,6 +73,7 @@ class UserAdmin(RoleAdmin, DjangoUserAdmin):  # type: ignore[type-arg] # stubs m
     action_to_view = action_to_change = Action.MANAGE_USERS
     form = UserForm
     add_form = NewUserForm
+    add_fieldsets = DjangoUserAdmin.add_fieldsets
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "first_name", "last_name", "roles", "is_active", "last_login"]
     list_filter = ["is_active", "groups"]
@@ -194,6 +198,11 @@ class ApprovalAdmin(ReadOnlyAdmin):
     fields = ["kind", "subject", "why", "state", "asked_by", "asked_at", "decided_by", "decided_at"]
     readonly_fields = fields
     actions = ["approve", "refuse"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Return the fields of the page; a reason to lower a place's protection may quote what is protected."""
+        is_hidden = obj and obj.kind == Kind.LOWER_PROTECTION and not may(request.user, Action.REVEAL)
+        return [name for name in self.readonly_fields if not (is_hidden and name == "why")]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return self.has_decide_permission(request)

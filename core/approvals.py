@@ -4,12 +4,14 @@ What an approval brings about is done by the app that it is about: it listens to
 """
 
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.db import models, transaction
+from django.db.models import F, Q
 from django.dispatch import Signal, receiver
 from django.utils import timezone
 
 from core.access import log_access
-from core.models import Approval, User
+from core.models import Approval, AuditEntry, User
 from core.roles import SAFEGUARDING, Action, may
 
 Kind, State = Approval.Kind, Approval.State
@@ -73,12 +75,16 @@ def why_not(approval: Approval, user: User) -> str:
     Safeguarding decides. While it has no active member beside the one who asked and the one it is about, somebody else who
     manages users does: that is how the first member comes in.
     """
-    if user.pk == approval.asked_by_id:
-        return "you asked for this yourself: another person decides"
-    if approval.kind == Kind.JOIN_SAFEGUARDING and user.pk == approval.subject_id:
-        return "this is about yourself: another person decides"
-    if user.date_joined > approval.asked_at:
-        return "your account is younger than this request: another person decides"
+    asker = approval.asked_by
+    objections = {
+        "you asked for this yourself": user.pk == asker.pk,
+        "this is about yourself": approval.kind == Kind.JOIN_SAFEGUARDING and user.pk == approval.subject_id,
+        "your account is younger than this request": user.date_joined > approval.asked_at,
+        "one of you gave the other their account or password": _gave_account(user, asker) or _gave_account(asker, user),
+    }
+    for objection, holds in objections.items():
+        if holds:
+            return f"{objection}: another person decides"
     if may(user, Action.REVEAL):
         return ""
     members = User.objects.filter(groups__name=SAFEGUARDING, is_active=True)
@@ -95,4 +101,30 @@ def let_in(approval: Approval, **_: object) -> None:
         person = User.objects.get(pk=approval.subject_id)  # whatever it is called by now
         if person.username != approval.subject:
             raise ApprovalError(f"{approval.subject} is called {person.username} by now: ask again")
+        if may(person, Action.MANAGE_USERS):
+            raise ApprovalError(f"{person} manages users: nobody does both")
+        if _set_password_of(person) not in {None, person.pk}:
+            raise ApprovalError(f"another person set {person}'s password: {person} sets an own one first")
         person.groups.add(Group.objects.get(name=SAFEGUARDING))
+        end_sessions(person)
+
+
+def _gave_account(user: User, giver: User) -> bool:
+    """Return whether somebody made another one's account, or set its password: they may be one person."""
+    images = AuditEntry.objects.filter(table_name="users", record_id=user.pk, changed_by=giver)
+    changed = ~Q(old_values__password=F("new_values__password"))
+    return user.pk != giver.pk and images.filter(Q(operation="INSERT") | (Q(operation="UPDATE") & changed)).exists()
+
+
+def _set_password_of(user: User) -> int | None:
+    """Return who set a user's password last; None where it was set on the server, outside of any login."""
+    images = AuditEntry.objects.filter(table_name="users", record_id=user.pk).order_by("-audit_id")
+    changed = Q(operation="INSERT") | ~Q(old_values__password=F("new_values__password"))
+    return images.filter(changed).values_list("changed_by", flat=True).first()
+
+
+def end_sessions(user: User) -> None:
+    """Log a user out everywhere: who took a session before must not go on with it."""
+    for session in Session.objects.filter(expire_date__gt=timezone.now()):
+        if session.get_decoded().get("_auth_user_id") == str(user.pk):
+            session.delete()

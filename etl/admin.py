@@ -173,7 +173,7 @@ class SourceRecordAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = fields
 
-    @display(description="Key", ordering="key")
+    @display(description="Key")
     def key_shown(self, record: SourceRecord) -> str:
         """Return the key; a confidential place's may hold a national code, by which anybody finds its name."""
         return "hidden" if record.facility and record.facility.is_confidential else record.key
@@ -219,7 +219,7 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
     list_filter_sheet = False
     actions = ["replay_selected", "discard_selected"]
     list_select_related = ["source_record", "source_file", "run"]
-    search_fields = ["pointer", "=source_record__source_record_id"]
+    search_fields = ["=source_record__source_record_id"]
     show_full_result_count = False
     fields = ["source_record", "state_label", "run", "file", "pointer", "attempts", "findings_list"]
     readonly_fields = fields
@@ -359,6 +359,10 @@ class PinInline(RoleTabularInline):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may_see = may(request.user, Action.REVEAL) or not (obj and obj.is_confidential)
+        return may_see and super().has_delete_permission(request, obj)
 
     @display(description="What")
     def what(self, pin: Pin) -> str:

@@ -1,6 +1,7 @@
 """What becomes of one raw record: who it is, what it says in canonical form, and every finding about it."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from etl.stages.transform import adopt, standardise
 from etl.stages.validate import find_schema_errors
 
 log = structlog.get_logger(__name__)
+_IS_NO_HEADING = re.compile(r"\d*|[a-z_]+")  # a place in a list, or a member's name
 HIDES_WORDS = "{field} of a confidential place: {rule}; its words are not shown"
 MOST_NAMED = 5  # members in one message
 
@@ -47,6 +49,7 @@ class Assessment:
 
     record: FacilityRecord | None
     findings: tuple[Finding, ...]
+    is_hidden: bool = False
 
     @property
     def is_rejected(self) -> bool:
@@ -74,7 +77,8 @@ def assess(
         log.exception("record unreadable", code="record-unreadable", source=source.name)
         return Assessment(None, _located([_unreadable(error)], raw))
     if is_hidden or (assessment.record and assessment.record.is_confidential):
-        return replace(assessment, findings=tuple(_without_words(finding) for finding in assessment.findings))
+        findings = tuple(_without_words(finding) for finding in assessment.findings)
+        return replace(assessment, findings=findings, is_hidden=True)
     return assessment
 
 
@@ -111,7 +115,13 @@ def _unreadable(error: Exception) -> Finding:
 
 def _without_words(finding: Finding) -> Finding:
     """Return a finding about a confidential place without the words of its record: they may say where it is."""
-    return replace(finding, message=HIDES_WORDS.format(field=finding.field, rule=finding.rule), value="")
+    message = HIDES_WORDS.format(field=finding.field, rule=finding.rule)
+    return replace(finding, message=message, value="", pointer=hide_headings(finding.pointer))
+
+
+def hide_headings(pointer: str) -> str:
+    """Return a pointer without the headings that a list stands under, such as a sub-county: "*" stands for each."""
+    return "/".join(step if _IS_NO_HEADING.fullmatch(step) else "*" for step in pointer.split("/"))
 
 
 def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]:

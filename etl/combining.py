@@ -1,14 +1,16 @@
 """The rows of a merge: what a facility that goes leaves to the one that stays, and how it comes back as it was."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from core.crypto import Unreadable, decrypt
-from core.models import AuditEntry, User
+from core.models import Approval, AuditEntry, User
 from etl.errors import DecisionError
 from etl.facility_rows import PLACE_COLUMNS
 from etl.models import SourceRecord, SourceRecordVersion
@@ -39,19 +41,21 @@ def absorb(gone: Facility, into: Facility, *, session: str, user: User, waived: 
     SourceRecord.objects.filter(facility=gone, home__isnull=True).update(home=retired)
     SourceRecord.objects.filter(facility=gone).update(facility=into)
     bequest = _Bequest(gone, into, waived)
-    pins = bequest.pins(retired)
+    pins, gone_pk = bequest.pins(retired), gone.pk
     gone.delete()
     bequest.hand_over()
     Pin.objects.bulk_create(pins)
     _settle(into, is_confidential=own[0], is_active=own[1] or retired.was_active)
+    close_requests([gone_pk, into.pk])
     if into.is_confidential:
         seal_history([into.pk])  # and of what was merged into it, which is the same place
 
 
-def release(retired: RetiredCode) -> Facility:
+def release(retired: RetiredCode) -> tuple[Facility, bool]:
     """Bring a retired facility back as it was, with its records; the other one keeps its own. Neither is folded here.
 
-    Raises DecisionError where no record of it is left.
+    Returns it with the class that the other one has by its own word. That one stays confidential until it is folded: it
+    still says what the one that left said. Raises DecisionError where no record of it is left.
     """
     if not SourceRecord.objects.filter(home=retired).exists():
         raise DecisionError(f"no source record of {retired} is left to bring back")
@@ -69,15 +73,33 @@ def release(retired: RetiredCode) -> Facility:
         has_number = _free_number(cursor, survivor)
         restore_rows(cursor)
     back = Facility.objects.get(pk=retired.facility_was)
-    back.is_confidential = retired.was_confidential or raised_by_person(survivor, since=retired.retired_at)
+    back.is_confidential = (
+        retired.was_confidential
+        or raised_by_person(survivor, since=retired.retired_at)
+        or _said_confidential(SourceRecordVersion.objects.filter(source_record__home=retired))
+    )
     back.is_active = retired.was_active
     if not has_number:
         back.open_columns().registration_number = None
     back.save(update_fields=["is_confidential", "is_active"])
     SourceRecord.objects.filter(home=retired).update(facility=back, home=None)
     retired.delete()  # and the pins that came with it
-    _settle(survivor, is_confidential=own[0], is_active=own[1])
-    return back
+    _settle(survivor, is_confidential=survivor.is_confidential, is_active=own[1])
+    close_requests([back.pk, survivor.pk])
+    return back, own[0]
+
+
+def settle_class(facility: Facility, *, own: bool) -> None:
+    """Give a facility that was folded after a split the stricter of its own class and those of what is left in it."""
+    facility.refresh_from_db()
+    facility.is_confidential = own or any(part.was_confidential for part in facility.retired_codes.all())
+    facility.save(update_fields=["is_confidential"])
+
+
+def close_requests(facilities: Collection[int]) -> None:
+    """Refuse open requests to lower what is another place by now: they were asked about what it was."""
+    asked = Approval.objects.filter(kind=Approval.Kind.LOWER_PROTECTION, state=Approval.State.OPEN)
+    asked.filter(subject_id__in=facilities).update(state=Approval.State.REFUSED, decided_at=timezone.now())
 
 
 def own_class(facility: Facility) -> bool:
@@ -87,10 +109,13 @@ def own_class(facility: Facility) -> bool:
         return facility.is_confidential
     if any(part.into_was_confidential for part in parts) or raised_by_person(facility):
         return True
-    versions = SourceRecordVersion.objects.filter(
-        source_record__facility=facility, source_record__home__isnull=True, loaded_in__isnull=False
-    )
-    said = (version.standardised for version in versions.only("standardised"))
+    mine = {"source_record__facility": facility, "source_record__home__isnull": True}
+    return _said_confidential(SourceRecordVersion.objects.filter(**mine))
+
+
+def _said_confidential(versions: QuerySet[SourceRecordVersion]) -> bool:
+    """Return whether a source ever said so; what no key opens may have."""
+    said = (version.standardised for version in versions.filter(loaded_in__isnull=False).only("standardised"))
     return any(isinstance(words, Unreadable) or words["is_confidential"] for words in said)
 
 

@@ -14,7 +14,7 @@ from core.key_guard import check_keys
 from core.models import User
 from etl.batch import new_writer, write_groups
 from etl.codes import find_facility
-from etl.combining import absorb, own_class, raised_by_person, release
+from etl.combining import absorb, close_requests, release, settle_class
 from etl.decided_pairs import close_answered, mark_merged, own_record, part_records, tell_apart
 from etl.entered import note_entered, only_entered, pin_entered
 from etl.errors import DecisionError
@@ -115,7 +115,7 @@ def _decide(
                 pin_entered(only_entered(to_merge))  # also what a pin was taken off is to come back
             with fenced(run):
                 decided = work(run)
-            summary = {"decision": decided.as_json()}
+            summary = {"decision": decided.as_json() | {"names": {}}}  # a name may be one to hide tomorrow
             with_retries(partial(close_run, run, status=ImportRun.Status.SUCCEEDED, summary=summary))
         return decided
 
@@ -274,9 +274,11 @@ def _split(code: str, records: Sequence[int], run: ImportRun) -> Decided:
         members = whole_groups([facility.pk])[facility.pk].members
         leaving = [member for member in members if member.row.home_id == part.pk]
         moved += len(leaving)
-        released.append(release(part).pk)
+        back, own = release(part)
+        released.append(back.pk)
         part_records(leaving, [member for member in members if member not in leaving], run)
     _fold([facility.pk, *released], run)
+    settle_class(facility, own=own)
     _take_withdrawn_out_of_service([facility.pk, *released])
     return Decided(run.pk, "split", (facility.facility_code, *codes), restored=codes, records_moved=moved)
 
@@ -308,16 +310,12 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
     ids = write_groups([Group(tuple(rest), facility.pk), Group(tuple(chosen), None)], new_writer(run), run)
     new = Facility.objects.get(pk=ids[1])
     SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(facility=new)
-    if _is_hidden_as_a_whole(facility, rest):
-        new.is_confidential = True  # what leaves it stays hidden, too
+    facility.refresh_from_db()
+    if facility.is_confidential:
+        new.is_confidential = True  # what leaves it stays hidden, too, until two people say otherwise
         new.save(update_fields=["is_confidential"])
+    close_requests([facility.pk])
     part_records(chosen, rest, run)
     _take_withdrawn_out_of_service(ids)
     codes = facility.facility_code, new.facility_code
     return Decided(run.pk, "split", codes, restored=(new.facility_code,), records_moved=len(chosen))
-
-
-def _is_hidden_as_a_whole(facility: Facility, members: Sequence[Member]) -> bool:
-    """Return whether a facility is confidential for more than what one of these records, or one merged into it, says."""
-    explained = any(m.record.is_confidential for m in members) or not own_class(facility)
-    return facility.is_confidential and (raised_by_person(facility) or not explained)

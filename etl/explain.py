@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from etl.codes import find_facility
 from etl.models import DuplicatePair, SourceRecord
+from etl.review import tells_a_name
 from etl.sources import ENTERED
 from facilities.models import Facility
 from facilities.timeline import Act, timeline
@@ -68,9 +69,8 @@ def _sources(facility: Facility) -> Iterator[str]:
 
 def _merges(facility: Facility) -> Iterator[str]:
     records = SourceRecord.objects.filter(facility=facility)
-    pairs = DuplicatePair.objects.filter(Q(first__in=records) | Q(second__in=records)).select_related(
-        "first__facility", "second__facility", "decided_by"
-    )
+    pairs = DuplicatePair.objects.filter(Q(first__in=records) | Q(second__in=records)).exclude(tells_a_name())
+    pairs = pairs.select_related("first__facility", "second__facility", "decided_by")
     if pairs:
         yield "Duplicates:"
     for pair in pairs:

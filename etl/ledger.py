@@ -11,7 +11,7 @@ import structlog
 
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
-from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record, to_stored
+from etl.assessment import Assessment, ReadRecord, assess, from_stored, hide_headings, read_record, to_stored
 from etl.exported import reject_repeated, stand_for_codes
 from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
@@ -310,7 +310,7 @@ def _version(
         source_record=record,
         run=run,
         source_file=item.file,
-        pointer=item.raw.pointer[:1000],
+        pointer=(hide_headings(item.raw.pointer) if assessment.is_hidden else item.raw.pointer)[:1000],
         content_hash=item.content_hash,
         fingerprint=fingerprint,
         raw=to_stored(item.raw),

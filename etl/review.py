@@ -94,9 +94,16 @@ class Comparison:
         return bool(self.one and self.other and self.one.pk != self.other.pk)
 
 
-def find_pairs(*, state: str = "open", county: str = "", facility: Facility | None = None) -> QuerySet[DuplicatePair]:
-    """Return pairs by their state, the highest score first; `county` is a county's name or code."""
+def find_pairs(
+    *, state: str = "open", county: str = "", facility: Facility | None = None, tell_names: bool = False
+) -> QuerySet[DuplicatePair]:
+    """Return pairs by their state, the highest score first; `county` is a county's name or code.
+
+    Without `tell_names` those are left out that tell what a confidential place is called.
+    """
     found = DuplicatePair.objects.filter(decision__in=STATES[state])
+    if not tell_names:
+        found = found.exclude(tells_a_name())
     if county:
         places = County.objects.filter(Q(county_code=county) | Q(county_name__iexact=county))
         if not places:
@@ -110,11 +117,18 @@ def find_pairs(*, state: str = "open", county: str = "", facility: Facility | No
     ).order_by("-score", "pair_id")  # fmt: skip
 
 
-def find_pair(number: int) -> DuplicatePair:
+def tells_a_name() -> Q:
+    """Return the condition of pairs that tell what a confidential place is called: by an open one that is called alike."""
+    one, other = "first__facility__is_confidential", "second__facility__is_confidential"
+    return Q(**{one: True, other: False}) | Q(**{one: False, other: True})
+
+
+def find_pair(number: int, *, tell_names: bool = True) -> DuplicatePair:
     """Return the pair of this number; raises DecisionError."""
-    pair = find_pairs(state="all").filter(pk=number).first() if number < LARGEST_NUMBER else None
+    found = find_pairs(state="all", tell_names=tell_names)
+    pair = found.filter(pk=number).first() if number < LARGEST_NUMBER else None
     if pair is None:
-        raise DecisionError(f"there is no pair {number}: `duplicates list --state all` shows what there is")
+        raise DecisionError(f"there is no pair {number} to show: `duplicates list --state all` shows what there is")
     return pair
 
 

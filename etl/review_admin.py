@@ -35,6 +35,11 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     ordering = ["-score", "pair_id"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DuplicatePair]:
+        """Return the pairs that this person may know of: a confidential place beside an open one tells its name."""
+        pairs = super().get_queryset(request)
+        return pairs if may(request.user, Action.REVEAL) else pairs.exclude(review.tells_a_name())
+
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return may(request.user, Action.TRANSFORM)
 

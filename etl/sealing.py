@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.dispatch import receiver
 
-from etl.assessment import HIDES_WORDS
+from etl.assessment import HIDES_WORDS, hide_headings
 from etl.models import ImportRun, SourceRecordVersion
 from facilities.models import Facility
 from facilities.sealing import sealed
@@ -21,20 +21,23 @@ def hide_words(facilities: Collection[int], **_: object) -> None:
 def hide_words_in(versions: QuerySet[SourceRecordVersion], runs: QuerySet[ImportRun]) -> None:
     """Take the words of records out of the findings of these versions, and out of the summaries of those runs."""
     places: set[tuple[int, str, str]] = set()
-    found = versions.exclude(findings=[]).select_related("source_file").defer("raw", "standardised")
+    found = versions.select_related("source_file").defer("raw", "standardised")
     for version in found:
         places.add((version.run_id, version.source_file.name, version.pointer))
         version.findings = [hidden(finding) for finding in version.findings]
-        version.save(update_fields=["findings"])
+        version.pointer = hide_headings(version.pointer)
+        version.save(update_fields=["findings", "pointer"])
     for run in runs.filter(pk__in={run for run, _, _ in places}):
         rejects = run.summary.get("rejects", [])
         mine = [reject for reject in rejects if (run.pk, reject["file"], reject["pointer"]) in places]
         for reject in mine:
             reject["message"] = HIDES_WORDS.format(field="a value", rule=reject["rule"])
+            reject["pointer"] = hide_headings(reject["pointer"])
         if mine:
             run.save(update_fields=["summary"])
 
 
 def hidden(finding: dict[str, Any]) -> dict[str, Any]:
     """Return a stored finding without the words of its record."""
-    return finding | {"message": HIDES_WORDS.format(**finding), "value": ""}
+    pointer = hide_headings(finding.get("pointer", ""))
+    return finding | {"message": HIDES_WORDS.format(**finding), "value": "", "pointer": pointer}

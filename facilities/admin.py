@@ -210,6 +210,9 @@ class ContactInline(RoleTabularInline):
     def has_change_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.is_confidential)
 
+    def has_delete_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.is_confidential)
+
     @display(description="Value")
     def shown_value(self, contact: FacilityContact) -> str:
         """Return a hotline whole, anything else masked, and nothing of a confidential place."""
@@ -395,7 +398,7 @@ class FacilityAdmin(RoleAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:  # noqa: ARG002
         """Return the fields that nobody edits here: what is confidential stays so, until two people lower it."""
-        return [*self.readonly_fields, *(["is_confidential"] if obj and obj.is_confidential else [])]
+        return [*self.readonly_fields, *(["is_confidential", "county"] if obj and obj.is_confidential else [])]
 
     def has_delete_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:  # noqa: ARG002
         """Return False: a facility is taken out of service (is active), never deleted, since imports stand for it."""
@@ -490,7 +493,11 @@ class LookupAdmin(RoleAdmin):
     readonly_fields: list[str] = []
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002 - Django's signature
-        return ["code"] if obj else []
+        """Return what stays: codes, and what makes a place confidential."""
+        if obj is None:
+            return []
+        gives_shelter = "shelter" in {obj.code, getattr(obj, "kind", "")}
+        return ["code", *(["kind"] if hasattr(obj, "kind") else []), *(["aliases"] if gives_shelter else [])]
 
 
 @admin.register(FacilityType)

@@ -6,6 +6,7 @@ from core.approvals import ApprovalError, Kind, approved
 from core.models import Approval
 from facilities.models import Facility
 from facilities.pins import pin
+from facilities.protection import SealedError
 
 
 @receiver(approved, sender=Approval)
@@ -19,7 +20,12 @@ def lower_protection(approval: Approval, **_: object) -> None:
     facility = Facility.objects.select_for_update().filter(pk=approval.subject_id).first()
     if facility is None:
         raise ApprovalError(f"{approval.subject} was merged into another place since: ask again for that one")
-    facility.open_columns()
+    if facility.updated_at > approval.asked_at:
+        raise ApprovalError(f"{approval.subject} was changed after it was asked for: look at it, and ask again")
+    try:
+        facility.open_columns()
+    except SealedError as error:
+        raise ApprovalError(str(error)) from error
     number = facility.registration_number
     if number and Facility.objects.exclude(pk=facility.pk).filter(registration_number=number).exists():
         facility.registration_number = None

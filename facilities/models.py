@@ -103,7 +103,7 @@ class Facility(models.Model):
     """
 
     audit_hides = ()
-    audit_seals = {"sealed_details": tuple(STAND_INS)}
+    audit_seals = {"sealed_details": dict(STAND_INS)}
     state_key = ("facility_code",)
     _token: Decrypted | None = None  # of what open_columns() took out of the sealed column
 
@@ -358,7 +358,7 @@ class FacilityCoordinate(models.Model):
         PLACE_CENTRE = "place-centre"
 
     audit_hides = ()
-    audit_seals = {"sealed_position": ("latitude", "longitude")}
+    audit_seals = {"sealed_position": {"latitude": None, "longitude": None}}
     state_key = ("facility__facility_code",)
 
     coordinate_id = models.BigAutoField(primary_key=True)

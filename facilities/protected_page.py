@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 
 from core.access import log_access
 from core.approvals import ApprovalError, Kind, State, ask, may_ask
+from core.crypto import CANNOT_BE_READ
 from core.models import Approval, User
 from core.roles import Action, may
 from facilities.corrections import COLUMNS, WARD, add_contact, correct
@@ -59,6 +60,9 @@ def _act(request: HttpRequest, facility: Facility, contact_form: ContactForm) ->
     """Return the value to show, if one was asked for, and the answer's status."""
     assert isinstance(request.user, User)
     what, reason = request.POST.get("what", ""), request.POST.get("reason", "")
+    if CANNOT_BE_READ in {reason.strip(), request.POST.get("value", "").strip()}:
+        messages.error(request, f"Nothing was done: '{CANNOT_BE_READ}' stands for a value that no key opens.")
+        return None, 400
     try:
         if request.POST.get("do") == "lower":
             ask(Kind.LOWER_PROTECTION, facility, reason=reason, user=request.user)

@@ -263,6 +263,8 @@ def test_the_page_and_the_list_hide_what_is_confidential(queue, staff, client):
     facility = queue.first.facility
     facility.is_confidential, facility.town, facility.address = True, "Secret Town", "Hidden Road 5"
     facility.save()
+    assert client.get(page(queue)).status_code == 302, "who does not safeguard hears of no pair that tells its name"
+    staff["decides"].groups.add(Group.objects.get(name="safeguarding_lead"))
     client.force_login(staff["decides"])
     texts = [client.get(page(queue)).content.decode()]
     texts.append(

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from core.command_line import take_options_anywhere
 from core.models import User
+from core.roles import Action, may
 from etl import decisions, review
 from etl.codes import find_facility
 from etl.console import MANAGE, run_with_exit_code
@@ -51,19 +52,22 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> int:
         if options["names"]:
             raise DecisionError("list takes no names: use --state and --county, or `duplicates show`")
-        found = [review.describe(pair) for pair in review.find_pairs(state=options["state"], county=options["county"])]
+        tell_names = may(_user(options), Action.REVEAL)
+        pairs = review.find_pairs(state=options["state"], county=options["county"], tell_names=tell_names)
+        found = [review.describe(pair) for pair in pairs]
         return self._print(found, pairs_in_lines(found), options)
 
     def _show(self, options: dict[str, Any]) -> int:
         if not options["names"]:
             raise DecisionError(f"name the pair or the facility to show; {MANAGE} duplicates list has the numbers")
-        shown = [self._shown(name) for name in options["names"]]
+        shown = [self._shown(name, options) for name in options["names"]]
         lines = (line for one in shown for line in (comparison_in_lines if "features" in one else parts_in_lines)(one))
         return self._print(shown, lines, options)
 
-    def _shown(self, name: str) -> dict[str, Any]:
+    def _shown(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
         if _is_number(name):
-            return review.describe_in_full(review.find_pair(int(name)))
+            tell_names = may(_user(options), Action.REVEAL)
+            return review.describe_in_full(review.find_pair(int(name), tell_names=tell_names))
         return review.describe_parts(find_facility(name))
 
     def _merge(self, options: dict[str, Any]) -> int:
