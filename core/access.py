@@ -1,5 +1,7 @@
 """The access log: every decision about personal and protected values, exports and imports is written down."""
 
+import getpass
+import socket
 from typing import Any
 
 from django.http import HttpRequest
@@ -20,7 +22,9 @@ def log_access(
     reason: str = "",
     count: int | None = None,
 ) -> None:
-    """Write one decision; `request` says from where, a command comes from nowhere."""
+    """Write one decision; `request` says from where, an export or import by a command says whose shell it was."""
+    if request is None and action in {"export", "import"}:
+        reason = reason or f"a command of {getpass.getuser()} on {socket.gethostname()}"
     AccessLog.objects.create(
         user=user if isinstance(user, User) else None,
         action=action,

@@ -199,6 +199,10 @@ class ApprovalAdmin(ReadOnlyAdmin):
     readonly_fields = fields
     actions = ["approve", "refuse"]
 
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """Return the columns of the list, for members with the reasons: nobody approves without having read one."""
+        return [*self.list_display, *(["why"] if may(request.user, Action.REVEAL) else [])]
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return the fields of the page; a reason to lower a place's protection may quote what is protected."""
         is_hidden = obj and obj.kind == Kind.LOWER_PROTECTION and not may(request.user, Action.REVEAL)

@@ -60,7 +60,12 @@ def as_lines(report: dict[str, Any]) -> Iterator[str]:
     for row in report["refused"]:
         yield _line(row)
     by_user = ", ".join(f"{user} {count}" for user, count in sorted(report["seen_by_user"].items())) or "none"
-    yield f"{len(report['looks'])} looks at {len(report['facilities'])} facilities ({by_user}); {len(report['refused'])} refused."
+    exports = [row for row in report["looks"] if row["action"] == "export"]
+    looks = len(report["looks"]) - len(exports)
+    at = f"{looks} looks at {len(report['facilities'])} facilities, {len(exports)} exports"
+    yield f"{at} ({by_user}); {len(report['refused'])} refused."
+    if exports:
+        yield "What an export held stands in the line of the export, not among these facilities."
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -133,6 +133,8 @@ def _print_table(summary: Mapping[str, Any]) -> None:
 
 def last_line(summary: Mapping[str, Any]) -> str:
     """Return the line that names the run and the next useful command."""
+    if summary["dry_run"] and summary["status"] == "failed":
+        return "Dry run failed; nothing was written"
     if summary["dry_run"]:
         return f"Dry run {summary['status']}; nothing was written. Next: the same command without --dry-run"
     return f"Run {summary['run']} {summary['status']}. Next: {_next_command(summary)}"

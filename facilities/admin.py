@@ -176,6 +176,8 @@ class ContactFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # stubs
     def clean(self) -> None:
         """Raise ValidationError where the database would refuse the rows."""
         super().clean()
+        if self.instance.is_confidential:
+            return  # its contacts are not in the form
         kept = [form.cleaned_data for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
         values = [(row.get("contact_type"), row.get("contact_value")) for row in kept]
         primary = [row.get("contact_type") for row in kept if row.get("is_primary")]

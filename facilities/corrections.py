@@ -49,6 +49,14 @@ def add_contact(facility: Facility, form: forms.ModelForm, *, user: User) -> Non
     pin(facility, {contact_target(contact.contact_type.code, contact.value_index)}, user=user)
 
 
+def take_contact_away(contact: FacilityContact, *, user: User) -> None:
+    """Take a contact away, and keep imports from bringing it back."""
+    target = contact_target(contact.contact_type.code, contact.value_index)
+    facility = contact.facility
+    contact.delete()
+    pin(facility, {target}, user=user)
+
+
 def _set_position(facility: Facility, text: str) -> None:
     degrees = _degrees(text) if text else None
     if text and degrees is None:

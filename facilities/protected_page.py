@@ -15,7 +15,7 @@ from core.approvals import ApprovalError, Kind, State, ask, may_ask
 from core.crypto import CANNOT_BE_READ
 from core.models import Approval, User
 from core.roles import Action, may
-from facilities.corrections import COLUMNS, WARD, add_contact, correct
+from facilities.corrections import COLUMNS, WARD, add_contact, correct, take_contact_away
 from facilities.models import ContactType, Facility
 from facilities.pin_targets import POSITION
 from facilities.protection import SealedError
@@ -44,6 +44,7 @@ def protected_page(
         "facility": facility,
         "recorded": recorded(facility) if may_reveal else {},
         "settable": {name: LABELS[name] for name in (*COLUMNS, WARD, POSITION)},
+        "contacts": {key: label for key, label in recorded(facility).items() if key.startswith("contact:")},
         "contact_types": ContactType.objects.order_by("type_name"),
         "may_reveal": may_reveal,
         "may_lower": may_lower,
@@ -89,9 +90,15 @@ def _set(request: HttpRequest, facility: Facility, contact_form: ContactForm) ->
         raise PermissionDenied
     assert isinstance(request.user, User)
     what, value = request.POST.get("what", ""), request.POST.get("value", "")
-    if what.startswith("contact:"):
-        form = contact_form({"contact_type": what.removeprefix("contact:"), "contact_value": value})
-        add_contact(facility, form, user=request.user)
+    kind, _, number = what.partition(":")
+    if kind in {"contact", "new"}:
+        replaced = facility.contacts.filter(pk=number).first() if kind == "contact" and number.isdecimal() else None
+        contact_type = replaced.contact_type_id if replaced else number if kind == "new" else ""
+        if value.strip() or not replaced:
+            form = contact_form({"contact_type": contact_type, "contact_value": value})
+            add_contact(facility, form, user=request.user)
+        if replaced:
+            take_contact_away(replaced, user=request.user)
     else:
         correct(facility, what, value, user=request.user)
     log_access(request.user, "edit", f"facility:{facility.facility_code} {what}", request=request)

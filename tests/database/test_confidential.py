@@ -264,7 +264,7 @@ def test_safeguarding_sets_a_value_that_imports_keep(tmp_path: Any) -> None:
     for what, value in new.items():
         assert lead.post(page_of(facility), {"do": "set", "what": what, "value": value}).status_code == 200
     phone = ContactType.objects.get(code="phone").pk
-    lead.post(page_of(facility), {"do": "set", "what": f"contact:{phone}", "value": "0733 000 123"})
+    lead.post(page_of(facility), {"do": "set", "what": f"new:{phone}", "value": "0733 000 123"})
     write_providers(tmp_path, [shelter | {"contact": "0722 555 000"}])
     run_import(tmp_path, "other_services")
     (state,) = registry().values()
@@ -277,13 +277,31 @@ def test_safeguarding_sets_a_value_that_imports_keep(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("what", "value"),
     [("position", "here"), ("position", "95, 36"), ("ward_code", "0001"), ("nonsense", "x"), ("facility_name", ""),
-     ("town", "x" * 101), ("contact:1", "no number"), ("contact:999", "0722000111"), ("", "")],
+     ("town", "x" * 101), ("new:1", "no number"), ("new:999", "0722000111"), ("contact:0", "0722000111"), ("", "")],
 )  # fmt: skip
 def test_what_cannot_be_set_changes_nothing(what: str, value: str) -> None:
     facility = a_shelter()
     before = registry()
     assert visitor(SAFEGUARDING).post(page_of(facility), {"do": "set", "what": what, "value": value}).status_code == 400
     assert registry() == before
+
+
+def test_a_contact_is_replaced_and_taken_away() -> None:
+    facility, lead = a_shelter(), visitor(SAFEGUARDING)
+    data = {"do": "set", "what": f"contact:{facility.contacts.get().pk}", "value": "0733 000 123"}
+    lead.post(page_of(facility), data)
+    assert facility.contacts.get().contact_value == "+254733000123"
+    lead.post(page_of(facility), {"do": "set", "what": f"contact:{facility.contacts.get().pk}", "value": ""})
+    assert not facility.contacts.exists()
+
+
+def test_a_confidential_place_with_two_phones_can_be_saved() -> None:
+    facility = a_shelter()
+    phone = ContactType.objects.get(code="phone")
+    FacilityContact.objects.create(facility=facility, contact_type=phone, contact_value="+254722000914")
+    change_in_browser(visitor("data_engineer"), facility, level="Level 3")
+    assert Facility.objects.get().level == "Level 3"
+    assert facility.contacts.count() == 2
 
 
 def test_nobody_else_sets_a_protected_value() -> None:
@@ -452,7 +470,7 @@ def test_the_breach_report_says_who_saw_what(capsys: pytest.CaptureFixture[str])
     call_command("breach_report", "--since", "2026-01-01")
     told = capsys.readouterr().out
     assert f'a-{SAFEGUARDING} reveal facility:GVRC-TEST-1 address from 127.0.0.1: "{REASON}"' in told
-    assert "1 looks at 1 facilities" in told
+    assert "1 looks at 1 facilities, 0 exports" in told
     assert "1 refused" in told
     call_command("breach_report", "--user", "a-admin", "--json")
     report = json.loads(capsys.readouterr().out)
