@@ -26,7 +26,7 @@ test: .venv/.installed-dev ## every test, on the embedded PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 faults: .venv/.installed-dev ## every injected fault, kill and race; takes long (make test runs a sample)
-	@FAULTS=all $(BIN)/python -m pytest -n auto tests/faults $(ARGS)
+	@FAULTS=all $(BIN)/python -m pytest -n auto tests/faults tests/database/test_canaries.py $(ARGS)
 
 check: .venv/.installed-dev ## format, lint, types, import direction, known weaknesses, migrations
 	$(BIN)/ruff format --check .
