@@ -1,16 +1,19 @@
 """import_facilities(): the table of contents of a record's way from file to row. Nothing else knows the order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
+from django.db import DatabaseError, InterfaceError
 
 from core.access import log_access
 from core.key_guard import check_keys
 from core.models import User
+from core.statistics import refresh_statistics
 from etl.errors import EtlError, ExitCode, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
 from etl.ledger import stage_source
@@ -97,6 +100,9 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
                 log_access, state.run.started_by, "import", f"run:{state.run.pk}", count=summary["totals"]["read"]
             )
             with_retries(note)
+    if summary["totals"]["created"] or summary["totals"]["updated"]:
+        with suppress(DatabaseError, InterfaceError):  # the run is closed and good; autovacuum comes a minute later
+            refresh_statistics()
     return summary
 
 
