@@ -17,6 +17,7 @@ from etl.sources import precedence_of
 from etl.stages.evidence import FEATURES
 from etl.stages.merge import CHOOSABLE, PLACE, POSITION, value_of, what_sources_say
 from facilities.models import Facility, FacilityContact, FacilityCoordinate
+from facilities.protection import HIDDEN
 from geography.distance import distance_km
 from geography.models import Constituency, County, Ward
 
@@ -28,7 +29,6 @@ STATES = {
     "all": list(Decision),
 }
 LARGEST_NUMBER = 1 << 63  # of the database
-HIDDEN = "hidden"
 PROTECTED = frozenset(
     {
         "name", "town", "address", "contacts", "registration_number", "ownership", "opening_hours", "website", POSITION,

@@ -37,7 +37,7 @@ from facilities.models import (
 )
 from facilities.pins import pin_edits
 from facilities.protected_page import protected_page
-from facilities.protection import STAND_INS, gives_shelter
+from facilities.protection import HIDDEN, STAND_INS, gives_shelter
 from facilities.reveal import recorded
 from facilities.timeline import timeline
 from geography.models import Constituency, County, Ward
@@ -463,7 +463,6 @@ class FacilityAdmin(RoleAdmin):
         super().save_model(request, obj, form, change)
 
 
-HIDDEN = "hidden"
 _PROTECTED_FIELDS = ("address", *(name.removesuffix("_id") for name in STAND_INS))
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Self
 
 A_CONFIDENTIAL_PLACE = "a confidential place"
+HIDDEN = "hidden"  # what pages show of one value
 # What stands in the open columns of a confidential place. Its address and contacts are sealed for every place; its position
 # lies in a sealed column of its own. What is left tells no way to it: type, county, status, level, services.
 STAND_INS: Mapping[str, str | None] = MappingProxyType(

@@ -16,9 +16,9 @@ from core.masking import mask
 from core.models import FACILITY_ID, AuditEntry
 from facilities.models import Facility, FacilityCoordinate, Pin
 from facilities.pin_targets import kind_of
+from facilities.protection import HIDDEN
 
 MOST_ENTRIES = 1000
-HIDDEN = "hidden"
 # an address is masked by nothing, and a place that is open now may have been confidential when it was written
 _ONLY_THAT_IT_CHANGED = frozenset({"address", "sealed_details", "sealed_position"})
 _NEVER_SHOWN = frozenset({"facility_id", "value_index", "created_at", "created_by", *STAMPS})
