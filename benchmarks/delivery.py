@@ -6,7 +6,6 @@ from pathlib import Path
 from django.conf import settings
 
 from etl.assessment import Assessment, ReadRecord, assess, read_record
-from etl.models import SourceFile
 from etl.sources import SOURCES, Source
 from etl.stages.extract import inspect_file, read_records
 from etl.stages.records import FacilityRecord, RawRecord, Reference, SoundFile
@@ -32,9 +31,9 @@ def raw_records(folder: Path, sources: Sequence[str]) -> Iterator[tuple[Source, 
             yield source, raw
 
 
-def assessed(source: Source, raw: RawRecord, file: SourceFile, reference: Reference) -> tuple[ReadRecord, Assessment]:
+def assessed(source: Source, raw: RawRecord, file_id: int, reference: Reference) -> tuple[ReadRecord, Assessment]:
     """Return a raw record read and assessed: schemas, cleaning, places, rules, content hash."""
-    item = read_record(file, raw, source)
+    item = read_record(file_id, raw, source)
     return item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference)
 
 
@@ -43,7 +42,7 @@ def loadable_records(folder: Path, sources: Sequence[str], reference: Reference)
     codes: set[str] = set()
     numbers: set[str] = set()
     for source, raw in raw_records(folder, sources):
-        _, assessment = assessed(source, raw, SourceFile(source=source.name), reference)
+        _, assessment = assessed(source, raw, 0, reference)
         record = assessment.record
         if record is None or assessment.is_rejected or record.facility_code in codes:
             continue

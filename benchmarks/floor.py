@@ -29,10 +29,10 @@ from benchmarks.delivery import assessed, find_sound
 from core.audit import acting
 from core.crypto import encrypt
 from core.models import User
-from etl.assessment import Assessment, ReadRecord, to_stored
+from etl.assessment import Assessment, FoundBy, ReadRecord, to_stored
+from etl.entries import found_by
 from etl.facility_rows import RowIds
 from etl.fingerprint import pipeline_fingerprint
-from etl.ledger import private_contact_indexes
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.reference import read_reference
 from etl.sources import SOURCES, Source
@@ -102,12 +102,12 @@ TABLES = {
         Table(
             "source_records",
             "source, key, occurrence, name_hash, facility_code, latest_version_id, good_version_id, county_code,"
-            " identifier, contact_indexes, first_seen_run_id, last_seen_run_id, outcome",
+            " identifier, number_index, contact_indexes, first_seen_run_id, last_seen_run_id, outcome",
             "INSERT INTO source_records (source, key, occurrence, name_hash, facility_id, latest_version_id,"
-            " good_version_id, county_code, identifier, contact_indexes, first_seen_run_id, last_seen_run_id, outcome,"
-            " is_due)"
+            " good_version_id, county_code, identifier, number_index, contact_indexes, first_seen_run_id,"
+            " last_seen_run_id, outcome, is_due)"
             " SELECT source, key, occurrence, name_hash, facility_id, latest_version_id, good_version_id, county_code,"
-            " identifier, contact_indexes, first_seen_run_id, last_seen_run_id, outcome, false"
+            " identifier, number_index, contact_indexes, first_seen_run_id, last_seen_run_id, outcome, false"
             " FROM new_source_records LEFT JOIN facilities USING (facility_code)"
             " ON CONFLICT (source, key, occurrence) DO UPDATE SET latest_version_id = EXCLUDED.latest_version_id,"
             " good_version_id = EXCLUDED.good_version_id, facility_id = EXCLUDED.facility_id,"
@@ -238,13 +238,13 @@ class Loader:
         self.occurrences[item.raw.source, item.key] += 1
         state = SourceRecordVersion.State.LOADED if record else SourceRecordVersion.State.REJECTED
         outcome = SourceRecord.Outcome.CREATED if record else SourceRecord.Outcome.REJECTED
+        by = found_by(record) if record else FoundBy()
         rows.add(
             "source_records", *place, item.name_hash, record and record.facility_code, version, version if record else None,
-            record.county_code if record else "", record.identifier[:80] if record else "",
-            private_contact_indexes(record) if record else [], self.run.pk, self.run.pk, outcome.value,
+            by.county_code, by.identifier, by.number_index, list(by.contact_indexes), self.run.pk, self.run.pk, outcome.value,
         )  # fmt: skip
         rows.add(
-            "source_record_versions", version, *place, self.run.pk, item.file.pk, item.raw.pointer[:1000],
+            "source_record_versions", version, *place, self.run.pk, item.file_id, item.raw.pointer[:1000],
             item.content_hash, self.fingerprint, _RAW.get_prep_value(to_stored(item.raw)),
             _STANDARDISED.get_prep_value(to_canonical(assessment.record)) if assessment.record else None,
             Jsonb([asdict(finding) for finding in assessment.findings]), state.value, self.run.pk if record else None, 1,
@@ -284,9 +284,7 @@ def load(folder: Path, sources: Sequence[str]) -> dict[str, Any]:
     return {"totals": {"read": count, "created": len(loader.codes)}, "seconds_by_step": steps}
 
 
-def _raw_records(
-    folder: Path, sources: Sequence[str], run: ImportRun
-) -> Iterable[tuple[Source, RawRecord, SourceFile]]:
+def _raw_records(folder: Path, sources: Sequence[str], run: ImportRun) -> Iterable[tuple[Source, RawRecord, int]]:
     """Yield the records of all files; every file is read for soundness before the first of them."""
     sound = [
         (source, find_sound(folder / f"{source.name}.json", source)) for source in map(SOURCES.__getitem__, sources)
@@ -298,11 +296,11 @@ def _raw_records(
             profile=[asdict(path) for path in file.profile],
         )  # fmt: skip
         for raw in read_records(file, source=source.name, layout=source.layout):
-            yield source, raw, row
+            yield source, raw, row.pk
 
 
 def _assessed(
-    records: Iterable[tuple[Source, RawRecord, SourceFile]], reference: Reference
+    records: Iterable[tuple[Source, RawRecord, int]], reference: Reference
 ) -> Iterable[tuple[ReadRecord, Assessment]]:
     return (assessed(source, raw, file, reference) for source, raw, file in records)
 

@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import structlog
 
-from core.crypto import Unreadable, blind_index
+from core.crypto import Decrypted, Unreadable, blind_index
 from etl.errors import WrongKeyError
-from etl.models import SourceFile, SourceRecordVersion
+from etl.models import SourceRecordVersion
 from etl.sources import Source
 from etl.stages.canonical import to_canonical
 from etl.stages.identity import name_hash, natural_key
@@ -27,20 +28,45 @@ MOST_NAMED = 5  # members in one message
 
 
 @dataclass(frozen=True, slots=True)
+class FoundBy:
+    """The columns by which matching finds a record without opening it."""
+
+    county_code: str = ""
+    identifier: str = ""
+    number_index: str = ""
+    contact_indexes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger writes of an assessed record: sealed payloads, findings; a rejected one is found by what it said before."""
+
+    pointer: str
+    raw: Decrypted
+    standardised: Decrypted | None
+    findings: tuple[Mapping[str, Any], ...]
+    is_rejected: bool
+    found_by: FoundBy
+
+
+@dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """A raw record, who it is and what it says, before anything is decided about it.
+    """A raw record, who it is and what it says, before anything is decided about it; `file_id` is that of its SourceFile.
 
     Of one that tells of a survivor only keyed hashes are left; `known_as` is then the key of the row that it has if the ledger
-    knew it before, and is stored nowhere.
+    knew it before, and is stored nowhere. `rank` orders the records of one key, the same way on every machine. `entry`: a
+    worker assessed it already.
     """
 
     raw: RawRecord
-    file: SourceFile
+    file_id: int
     staged: StagedFacility
     key: str
     name_hash: str
     content_hash: str
+    rank: str
     known_as: str = ""
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,38 +155,52 @@ def _located(findings: Iterable[Finding], raw: RawRecord) -> tuple[Finding, ...]
     return tuple(finding if finding.pointer else replace(finding, pointer=raw.pointer) for finding in findings)
 
 
-def read_record(file: SourceFile, raw: RawRecord, source: Source) -> ReadRecord:
+def read_record(file_id: int, raw: RawRecord, source: Source) -> ReadRecord:
     """Return a raw record with what it says and who it is; nothing reads one that tells of a survivor."""
     if members := find_survivor_members(raw.payload, raw.inherited, raw.pointer):
-        return _kept_out(file, raw, source, members)
+        return _kept_out(file_id, raw, source, members)
     try:
         staged = source.stage(raw)
     except Exception as error:  # as in assess()
         log.exception("record unreadable", code="record-unreadable", source=source.name)
         raw, staged = replace(raw, findings=(*raw.findings, _unreadable(error))), StagedFacility(name="")
-    return ReadRecord(raw, file, staged, natural_key(staged), name_hash(staged), _content_hash(raw))
+    content = _content(raw)
+    return ReadRecord(
+        raw=raw,
+        file_id=file_id,
+        staged=staged,
+        key=natural_key(staged),
+        name_hash=name_hash(staged),
+        content_hash=blind_index(content, purpose="record content"),
+        rank=_rank(content),
+    )
 
 
-def _content_hash(raw: RawRecord) -> str:
-    content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
-    return blind_index(content, purpose="record content")
+def _content(raw: RawRecord) -> str:
+    return json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
 
 
-def _kept_out(file: SourceFile, raw: RawRecord, source: Source, members: Sequence[str]) -> ReadRecord:
+def _rank(content: str) -> str:
+    return sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _kept_out(file_id: int, raw: RawRecord, source: Source, members: Sequence[str]) -> ReadRecord:
     """Return a record that tells of a survivor without anything that it says: a reject, known by keyed hashes."""
     try:
         staged = source.stage(replace(raw, payload=without_survivors(raw.payload), inherited={}))
     except Exception:  # noqa: BLE001 - its words may stand in the error, and it is rejected anyway
         staged = StagedFacility(name="")
     key = natural_key(staged)
+    content = _content(raw)
     kept_out = replace(raw, payload=None, inherited={}, findings=(_survivor_data(members),))
     return ReadRecord(
         raw=kept_out,
-        file=file,
+        file_id=file_id,
         staged=StagedFacility(name=""),
         key=f"kept-out:{blind_index(key, purpose='record kept out')[:40]}",
         name_hash=blind_index(key, purpose="record kept out")[:16],
-        content_hash=_content_hash(raw),
+        content_hash=blind_index(content, purpose="record content"),
+        rank=_rank(content),
         known_as=key,
     )
 

@@ -255,7 +255,7 @@ def _without_clashing_numbers(
     goldens: Sequence[FacilityRecord],
     facilities: Sequence[Facility | None],
 ) -> list[FacilityRecord]:
-    """Return the golden records, each without a registration number that another facility holds, with a finding.
+    """Return the golden records, each without a registration number that another facility holds or may get, with a finding.
 
     A number that a person pinned stays where it is, and its facility claims no other. A confidential place claims none: its
     number is sealed, and a clash would tell what it is.
@@ -271,6 +271,7 @@ def _without_clashing_numbers(
         for golden, facility in zip(goldens, facilities, strict=True)
     ]
     wanted = {number for number in claims if number}
+    disputed = [_is_disputed(group, number, f) for group, number, f in zip(groups, claims, facilities, strict=True)]
     owners = dict(
         Facility.objects.filter(registration_number__in=wanted).values_list("registration_number", "facility_code"),
     )
@@ -281,27 +282,33 @@ def _without_clashing_numbers(
             Facility.objects.filter(pk=facility.pk).update(registration_number=None)
             del owners[number]
     kept = []
-    for group, golden, facility, number in zip(groups, goldens, facilities, claims, strict=True):
+    for group, golden, facility, number, waits in zip(groups, goldens, facilities, claims, disputed, strict=True):
         code = facility.facility_code if facility else golden.facility_code
-        if number and owners.setdefault(number, code) != code:
-            _add_clash_finding(group, number=number, owner=owners[number])
+        if waits or (number and owners.setdefault(number, code) != code):
+            claiming = [m.row.pk for m in group.pending if m.record.registration_number == number]
+            _add_finding(claiming, clash_finding(owners.get(number)))
             golden = replace(golden, registration_number="")  # noqa: PLW2901 - the record goes on without its number
         kept.append(golden)
     return kept
 
 
-def _add_clash_finding(group: Group, *, number: str, owner: str) -> None:
-    """Add the finding to each pending record that claims the number."""
-    finding = {
+def _is_disputed(group: Group, number: str, facility: Facility | None) -> bool:
+    """Return whether other places claim the number, too, and this one does not hold it: it is given when all are loaded."""
+    return number in group.disputed and (facility is None or facility.registration_number != number)
+
+
+def clash_finding(owner: str | None) -> dict[str, Any]:
+    """Return the finding about a registration number that another facility holds; None: nobody does yet."""
+    whose = f"belongs to {owner}" if owner else "is claimed by another place, too"
+    return {
         **CLASH[0],
         "severity": Severity.WARNING.value,
         "field": "registration_number",
-        "message": f"its registration number belongs to {owner}; the facility is kept without one",
+        "message": f"its registration number {whose}; the facility is kept without one",
         "pointer": "",
         "value": "",
         "hint": "ask both sources which of them holds the number",
     }
-    _add_finding([m.row.pk for m in group.pending if m.record.registration_number == number], finding)
 
 
 def _add_finding(records: Sequence[int], finding: Mapping[str, Any]) -> None:

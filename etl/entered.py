@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from core.crypto import Unreadable
+from etl.entries import private_contact_indexes
 from etl.facility_rows import column_of, existing_state, planned_targets
-from etl.ledger import private_contact_indexes
 from etl.models import ImportRun, SourceRecord
 from etl.sources import ENTERED, EXPORTED
 from etl.stages.merge import PLACE

@@ -1,16 +1,17 @@
 """Which source records stand for one facility: read county by county, matched, grouped."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.entered import say_entered
+from etl.entries import number_index
 from etl.errors import WrongKeyError
 from etl.lock import fenced
 from etl.models import FieldChoice, ImportRun, SourceRecord, SourceRecordVersion
@@ -68,10 +69,19 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The source records of one facility, at least one of them pending; `facility_id` is None for a new one."""
+    """The source records of one facility, at least one of them pending; `facility_id` is None for a new one.
+
+    `disputed`: the registration numbers that records of other places claim, too.
+    """
 
     members: tuple[Member, ...]
     facility_id: int | None
+    disputed: frozenset[str] = frozenset()
+
+    @property
+    def numbers(self) -> set[str]:
+        """The registration numbers that its records claim; a confidential one claims none, its number is sealed."""
+        return {m.record.registration_number for m in self.members if not m.record.is_confidential} - {""}
 
     @property
     def pending(self) -> tuple[Member, ...]:
@@ -92,26 +102,75 @@ class Group:
         return bool(stood) and is_listed_again and all(row.withdrawn_in_id for row in stood)
 
 
-def pending_groups(run: ImportRun, sources: Sequence[str], reference: Reference) -> Iterator[Group]:
-    """Yield what there is to load, county by county in the order of their codes: a batch may span counties."""
-    pending = Q(latest_version__state=State.PENDING, source__in=sources)
-    fresh = Q(source=ENTERED, first_seen_run=run)
-    to_match = SourceRecord.objects.filter(pending | fresh)
-    counties = to_match.order_by("county_code").values_list("county_code", flat=True)
-    shared = with_retries(shared_contacts)
-    separations = with_retries(read_separations)
-    settled: set[int] = set()  # records that a county before this one loaded: their facility reaches into two counties
-    codes: list[str] = with_retries(partial(list, counties.distinct()))
-    for county_code in codes:
-        members = with_retries(partial(_county_members, county_code, pending, settled, run))
-        matchable = [match_record(member, reference, shared) for member in members]
-        clusters, pairs = match_county(matchable, apart=separations.among([member.row.pk for member in members]))
-        with_retries(partial(_save_pairs, members, pairs, separations, run))
-        for indexes in clusters:
-            group = tuple(members[index] for index in indexes)
-            if any(member.is_pending for member in group):
-                settled.update(member.row.pk for member in group if member.is_pending)
-                yield Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None))
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What matching a county needs to know of the others, read once when every source is staged.
+
+    `shared`: contacts that tell no place from another. `separations`: what people told apart. `disputed`: indexes of the
+    registration numbers that records of two counties claim.
+    """
+
+    shared: frozenset[str]
+    separations: Separations
+    disputed: frozenset[str]
+
+
+def read_surroundings() -> Surroundings:
+    """Return what matching a county needs to know of the others."""
+    claimed = SourceRecord.objects.exclude(number_index="").order_by().values("number_index")
+    by_two = claimed.annotate(counties=Count("county_code", distinct=True)).filter(counties__gt=1)
+    disputed = frozenset(by_two.values_list("number_index", flat=True))
+    return Surroundings(shared_contacts(), read_separations(), disputed)
+
+
+def pending_counties(run: ImportRun, sources: Sequence[str]) -> list[str]:
+    """Return the codes of the counties in which there is something to match."""
+    to_match = SourceRecord.objects.filter(_pending(sources) | _newly_entered(run))
+    return list(to_match.order_by("county_code").values_list("county_code", flat=True).distinct())
+
+
+def counties_that_reach_out() -> set[str]:
+    """Return the codes of the counties that hold records of a facility which has records in another county, too."""
+    standing = SourceRecord.objects.filter(facility__isnull=False).order_by().values("facility")
+    in_two = standing.annotate(counties=Count("county_code", distinct=True)).filter(counties__gt=1)
+    records = SourceRecord.objects.filter(facility__in=list(in_two.values_list("facility", flat=True)))
+    return set(records.order_by().values_list("county_code", flat=True).distinct())
+
+
+def county_groups(
+    county_code: str,
+    *,
+    run: ImportRun,
+    sources: Sequence[str],
+    reference: Reference,
+    around: Surroundings,
+    settled: AbstractSet[int] = frozenset(),
+) -> list[Group]:
+    """Return what there is to load of a county, matched; `settled` records were loaded with a county before this one.
+
+    That happens where a facility reaches into two counties.
+    """
+    members = with_retries(partial(_county_members, county_code, _pending(sources), settled, run))
+    matchable = [match_record(member, reference, around.shared) for member in members]
+    apart = around.separations.among([member.row.pk for member in members])
+    clusters, pairs = match_county(matchable, apart=apart)
+    with_retries(partial(_save_pairs, members, pairs, around.separations, run))
+    groups = []
+    for indexes in clusters:
+        group = tuple(members[index] for index in indexes)
+        groups.append(Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None)))
+    claims = Counter(number for group in groups for number in group.numbers)
+    disputed = {number for number in claims if claims[number] > 1 or number_index(number) in around.disputed}
+    waiting = (group for group in groups if group.pending)
+    return [replace(group, disputed=frozenset(group.numbers & disputed)) for group in waiting]
+
+
+def _pending(sources: Sequence[str]) -> Q:
+    return Q(latest_version__state=State.PENDING, source__in=sources)
+
+
+def _newly_entered(run: ImportRun) -> Q:
+    return Q(source=ENTERED, first_seen_run=run)
 
 
 def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], separations: Separations, run: ImportRun) -> None:

@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import batched
 from time import perf_counter
 
@@ -11,16 +10,15 @@ import structlog
 
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
-from etl.assessment import Assessment, ReadRecord, assess, from_stored, hide_headings, read_record, to_stored
+from etl.assessment import Assessment, Entry, FoundBy, ReadRecord, from_stored, read_record
+from etl.entries import assess_record, entry_of, found_by
 from etl.exported import reject_repeated, stand_for_codes
 from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.resilience import isolate, refused_by_database
 from etl.sources import EVERY_SOURCE, EXPORTED, Source
-from etl.stages import clean
-from etl.stages.canonical import from_canonical, to_canonical
-from etl.stages.records import FacilityRecord, RawRecord, Reference
-from facilities.models import FacilityContact
+from etl.stages.canonical import from_canonical
+from etl.stages.records import RawRecord, Reference
 
 log = structlog.get_logger(__name__)
 CHUNK = 500  # records staged at a time
@@ -82,12 +80,12 @@ def _stage_stream(
 
     def reject(item: ReadRecord, error: Exception) -> None:
         finding = replace(refused_by_database(error), pointer=item.raw.pointer)
-        stage([replace(item, raw=replace(item.raw, findings=(*item.raw.findings, finding)))])
+        stage([replace(item, raw=replace(item.raw, findings=(*item.raw.findings, finding)), entry=None)])
 
     count = 0
     for number, chunk in enumerate(batched(stream, CHUNK), start=1):
         started = perf_counter()
-        isolate([read_record(file, raw, source) for file, raw in chunk], write=stage, blame=reject)
+        isolate([read_record(file.pk, raw, source) for file, raw in chunk], write=stage, blame=reject)
         count += len(chunk)
         log.info(
             "batch staged",
@@ -168,7 +166,7 @@ def _matched(
     """
     free = {key: [row for row in rows if row.last_seen_run_id != run.pk] for key, rows in known.items()}
     matched: list[tuple[ReadRecord, SourceRecord]] = []
-    waiting = sorted(read, key=lambda item: (item.key, repr(item.staged)))
+    waiting = sorted(read, key=lambda item: (item.key, item.rank))
     for fits in (_holds_content, _has_name, _is_any):
         left: list[ReadRecord] = []
         for item in waiting:
@@ -206,27 +204,24 @@ def append_versions(
     fingerprint: str,
 ) -> None:
     """Assess records and give each a new version, pending or rejected; its latest one gives way."""
-    known = [record.pk for record, _ in fresh if record.pk]
-    hidden = set(SourceRecord.objects.filter(pk__in=known, facility__is_confidential=True).values_list("pk", flat=True))
-    assessed = [
-        (record, item, _assess(record, item, source=source, reference=reference, hidden=hidden))
-        for record, item in fresh
-    ]
-    if source.name == EXPORTED:
-        assessed = stand_for_codes(assessed)
-    for record, item, assessment in assessed:
+    entries = _entries(fresh, source, reference)
+    for (record, item), entry in zip(fresh, entries, strict=True):
         record.name_hash = item.name_hash
         record.last_seen_run = run
         record.is_due = False
-        note_assessment(record, assessment)
-    new = [record for record, _, _ in assessed if not record.pk]
-    old = [record for record, _, _ in assessed if record.pk]
+        record.outcome = Outcome.REJECTED if entry.is_rejected else Outcome.PENDING
+        if not entry.is_rejected:
+            _note_matching_columns(record, entry.found_by)
+    new = [record for record, _ in fresh if not record.pk]
+    old = [record for record, _ in fresh if record.pk]
     overtaken = [r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id]
     if overtaken:
         SourceRecordVersion.objects.filter(pk__in=overtaken).update(state=State.SUPERSEDED)
     for record, pk in zip(new, take_ids(SourceRecord, len(new)), strict=True):
         record.pk = pk
-    versions = [_version(record, item, assessment, run, fingerprint) for record, item, assessment in assessed]
+    versions = [
+        _version(record, item, entry, run, fingerprint) for (record, item), entry in zip(fresh, entries, strict=True)
+    ]
     for version, pk in zip(versions, take_ids(SourceRecordVersion, len(versions)), strict=True):
         version.pk = version.source_record.latest_version_id = pk
     copy_in(new)
@@ -237,17 +232,21 @@ def append_versions(
     )
 
 
-def _assess(
-    record: SourceRecord, item: ReadRecord, *, source: Source, reference: Reference, hidden: AbstractSet[int]
-) -> Assessment:
-    is_hidden = record.pk in hidden
-    return assess(item.raw, item.staged, source=source, key=item.key, reference=reference, is_hidden=is_hidden)
+def _entries(fresh: Sequence[tuple[SourceRecord, ReadRecord]], source: Source, reference: Reference) -> list[Entry]:
+    """Return what to write of each record: what a worker made of it, unless its place is confidential."""
+    known = [record.pk for record, _ in fresh if record.pk]
+    hidden = set(SourceRecord.objects.filter(pk__in=known, facility__is_confidential=True).values_list("pk", flat=True))
 
+    def assess(record: SourceRecord, item: ReadRecord) -> Assessment:
+        return assess_record(item, source=source, reference=reference, is_hidden=record.pk in hidden)
 
-def private_contact_indexes(record: FacilityRecord) -> list[str]:
-    """Return short blind indexes (16 hex digits) of the contacts that may tell one place from another: no hotlines."""
-    values = (contact.value for contact in record.contacts if not clean.is_hotline(contact.value))
-    return sorted({FacilityContact.index_of(value)[:16] for value in values})
+    if source.name == EXPORTED:
+        assessed = stand_for_codes([(record, item, assess(record, item)) for record, item in fresh])
+        return [entry_of(item, assessment) for _, item, assessment in assessed]
+    return [
+        item.entry if item.entry and record.pk not in hidden else entry_of(item, assess(record, item))
+        for record, item in fresh
+    ]
 
 
 def fall_back(records: Sequence[SourceRecord]) -> None:
@@ -261,10 +260,10 @@ def fall_back(records: Sequence[SourceRecord]) -> None:
     for record in records:
         version = good.get(record.good_version_id or 0)
         if version is None:
-            record.county_code, record.identifier, record.contact_indexes = "", "", []
+            _note_matching_columns(record, FoundBy())
         elif not isinstance(version.standardised, Unreadable) and not isinstance(version.raw, Unreadable):
-            _note_matching_columns(record, from_canonical(version.standardised))
-            item = read_record(version.source_file, from_stored(version), EVERY_SOURCE[record.source])
+            _note_matching_columns(record, found_by(from_canonical(version.standardised)))
+            item = read_record(version.source_file_id, from_stored(version), EVERY_SOURCE[record.source])
             record.name_hash = item.name_hash
     # an upsert by primary key: bulk_update() would send a CASE for every row and column
     SourceRecord.objects.bulk_create(
@@ -273,50 +272,43 @@ def fall_back(records: Sequence[SourceRecord]) -> None:
 
 
 _FALLEN_BACK = (
-    "facility", "good_version", "latest_version", "outcome", "county_code", "identifier", "contact_indexes", "name_hash",
-    "missing_since", "withdrawn_in", "is_due",
+    "facility", "good_version", "latest_version", "outcome", "county_code", "identifier", "number_index", "contact_indexes",
+    "name_hash", "missing_since", "withdrawn_in", "is_due",
 )  # fmt: skip
 
 
-ASSESSED_COLUMNS = ("outcome", "county_code", "identifier", "contact_indexes")
-_SEEN_ANEW = ("facility", "last_seen_run", "missing_since", "is_due", *ASSESSED_COLUMNS, "name_hash", "latest_version")
+_SEEN_ANEW = (
+    "facility", "last_seen_run", "missing_since", "is_due", "outcome", "county_code", "identifier", "number_index",
+    "contact_indexes", "name_hash", "latest_version",
+)  # fmt: skip
 
 
-def note_assessment(record: SourceRecord, assessment: Assessment) -> None:
-    """Set the ASSESSED_COLUMNS of a record, unsaved: what becomes of it, and by what matching finds it."""
-    record.outcome = Outcome.REJECTED if assessment.is_rejected else Outcome.PENDING
-    if assessment.record and not assessment.is_rejected:
-        _note_matching_columns(record, assessment.record)
-
-
-def _note_matching_columns(record: SourceRecord, said: FacilityRecord) -> None:
-    record.county_code = said.county_code
-    record.identifier = said.identifier[:80]
-    record.contact_indexes = private_contact_indexes(said)
+def _note_matching_columns(record: SourceRecord, by: FoundBy) -> None:
+    record.county_code, record.identifier = by.county_code, by.identifier
+    record.number_index, record.contact_indexes = by.number_index, list(by.contact_indexes)
 
 
 def _version(
     record: SourceRecord,
     item: ReadRecord,
-    assessment: Assessment,
+    entry: Entry,
     run: ImportRun,
     fingerprint: str,
 ) -> SourceRecordVersion:
-    canonical = to_canonical(assessment.record) if assessment.record else None
     before = record.latest_version
     is_again = before is not None and before.content_hash == item.content_hash  # read by other mappings or aliases
     is_settled = is_again and before is not None and before.state == State.DISCARDED
     return SourceRecordVersion(
         source_record=record,
         run=run,
-        source_file=item.file,
-        pointer=(hide_headings(item.raw.pointer) if assessment.is_hidden else item.raw.pointer)[:1000],
+        source_file_id=item.file_id,
+        pointer=entry.pointer,
         content_hash=item.content_hash,
         fingerprint=fingerprint,
-        raw=to_stored(item.raw),
-        standardised=canonical,
-        findings=[asdict(finding) for finding in assessment.findings],
-        state=(State.DISCARDED if is_settled else State.REJECTED) if assessment.is_rejected else State.PENDING,
+        raw=entry.raw,
+        standardised=entry.standardised,
+        findings=list(entry.findings),
+        state=(State.DISCARDED if is_settled else State.REJECTED) if entry.is_rejected else State.PENDING,
         settled_by=before.settled_by if is_settled and before else None,
         settled_at=before.settled_at if is_settled and before else None,
         withdrawn_before=record.withdrawn_in,

@@ -115,6 +115,7 @@ class SourceRecord(models.Model):
         default=list,
         help_text="blind indexes of its phones and e-mails, hotlines left out",
     )
+    number_index = models.CharField(max_length=16, blank=True, help_text="blind index of its registration number")
     first_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
     last_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
     outcome = models.CharField(max_length=20, choices=Outcome, help_text="in the run that saw it last")
@@ -145,6 +146,7 @@ class SourceRecord(models.Model):
         indexes = [
             models.Index(fields=["county_code", "source"], name="idx_records_county"),
             models.Index(fields=["identifier"], condition=~Q(identifier=""), name="idx_records_identifier"),
+            models.Index(fields=["number_index"], condition=~Q(number_index=""), name="idx_records_number"),
         ]
 
     def __str__(self) -> str:

@@ -140,7 +140,7 @@ def _restage(ids: Sequence[int], run: ImportRun, reference: Reference) -> dict[s
 def _read_again(version: SourceRecordVersion) -> ReadRecord:
     """Return a stored raw record as it was read; its key and its content are what they were."""
     version.source_record.latest_version = version
-    item = read_record(version.source_file, from_stored(version), EVERY_SOURCE[version.source_record.source])
+    item = read_record(version.source_file_id, from_stored(version), EVERY_SOURCE[version.source_record.source])
     return replace(item, key=version.source_record.key, content_hash=version.content_hash)
 
 

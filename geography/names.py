@@ -44,7 +44,7 @@ FUZZY_MARGIN = 5
 FUZZY_SHORTEST_KEY = 5
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def place_key(text: str) -> str:
     """Return the key under which two spellings of a place name compare equal: lower-case words, one space apart.
 
@@ -76,13 +76,13 @@ def constituency_key(text: str) -> str:
     return _without_endings(place_key(text).split(), (["constituency"], ["sub", "county"], ["subcounty"]))
 
 
-@lru_cache(maxsize=32_768)
+@lru_cache(maxsize=16_384)
 def ward_key(text: str) -> str:
     """Return the key of a ward's name without "Ward"; a Township stays one."""
     return _without_endings(place_key(text).split(), (["ward"],))
 
 
-@lru_cache(maxsize=32_768)
+@lru_cache(maxsize=16_384)
 def direction_words(text: str) -> frozenset[str]:
     """Return the words in which two names of one place must agree: compass, upper, lower, central, i-iv, a-d.
 
@@ -118,7 +118,7 @@ def is_misspelling(key: str, name_key: str, *, rivals: Iterable[str]) -> bool:
     return True
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def stated(text: str) -> str:
     """Return the text without surrounding space, or "" where it is blank, a placeholder or punctuation only."""
     return "" if place_key(text) in _PLACEHOLDERS else text.strip()

@@ -39,7 +39,7 @@ def name(one: MatchRecord, other: MatchRecord) -> float:
     return _name_value(one.name, other.name)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def _name_value(one: FacilityName, other: FacilityName) -> float:
     if one.core == other.core or (_are_spaced_apart(one, other) and one.joined == other.joined):
         return 1.0
@@ -240,7 +240,7 @@ def _is_centre(record: MatchRecord) -> bool:
     return record.kind != "police" and not {"recovery", "violence"}.isdisjoint(record.name.text.split())
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def _differ_by_a_consonant(one: FacilityName, other: FacilityName) -> bool:
     """Return whether a word of one has another consonant than the word that it is like: Kapsabet, Kapsaret.
 
@@ -262,7 +262,7 @@ def _are_branches(one: FacilityName, other: FacilityName) -> bool:
     return _differ_by_a_word(one, other, LIKE_WORD)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def _differ_by_a_word(one: FacilityName, other: FacilityName, same: int) -> bool:
     """Return True where each name has a word that is less than `same` like all those of the other that it has not.
 

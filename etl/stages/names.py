@@ -88,7 +88,7 @@ class FacilityName:
         return " ".join(self.core)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=10_000)  # the names of a county, and not of the whole list
 def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozenset()) -> FacilityName:
     """Return the name as matching sees it: "Iten County Referral Hosp." -> core ("iten",).
 
@@ -112,7 +112,7 @@ def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozen
     return FacilityName(text, core, "".join(own), len(own), direction_words(text), place_words.intersection(core))
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def _without_slip(word: str) -> str:
     """Return the generic word that this one is but for one letter, else the word itself."""
     if len(word) < SHORTEST_SLIP or word in _GENERIC:
