@@ -12,8 +12,8 @@ import django
 django.setup()
 
 from benchmarks import floor, peers, validation  # noqa: E402 - Django is set up first
-from benchmarks.memory import own_peak_mb  # noqa: E402
 from benchmarks.processes import Job  # noqa: E402
+from core.memory import peak_mb  # noqa: E402
 from etl.pipeline import ImportOptions, import_facilities  # noqa: E402
 
 Timed = Callable[[], dict[str, Any]]
@@ -54,7 +54,7 @@ def main() -> None:
     started = perf_counter()
     result = timed()
     seconds = perf_counter() - started
-    print(json.dumps({"seconds": seconds, "peak_mb": own_peak_mb()} | result, default=str))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()} | result, default=str))
 
 
 if __name__ == "__main__":

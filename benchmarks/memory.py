@@ -1,11 +1,10 @@
 """How much memory processes take: the peak of each, and of a child process with its workers while somebody else waits for it."""
 
-import resource
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
+
+from core.memory import peak_mb
 
 
 @dataclass(slots=True)
@@ -22,7 +21,7 @@ class Watch:
         for process in self._family():
             try:
                 now += process.memory_info().rss / 1e6
-                self.peak_by_pid[process.pid] = max(self.peak_by_pid.get(process.pid, 0.0), _peak_mb(process))
+                self.peak_by_pid[process.pid] = max(self.peak_by_pid.get(process.pid, 0.0), peak_mb(process.pid))
             except (psutil.Error, OSError):  # it ended meanwhile
                 continue
         self.together = max(self.together, now)
@@ -38,24 +37,3 @@ class Watch:
             return [process, *process.children(recursive=True)]
         except psutil.Error:
             return []
-
-
-def own_peak_mb() -> float:
-    """Return the most memory that this process has held, in MB."""
-    return _peak_mb(psutil.Process())
-
-
-def _peak_mb(process: psutil.Process) -> float:
-    """Return a process's high-water mark; elsewhere than on Linux what it holds now, or of this one what getrusage says.
-
-    Linux counts to ru_maxrss what the parent held when it started the child: VmHWM begins anew with the program.
-    """
-    status = Path(f"/proc/{process.pid}/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(
-            (int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")), 0.0
-        )  # 0: it ended
-    if process.pid == psutil.Process().pid:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-    return float(process.memory_info().rss) / 1e6

@@ -1,6 +1,6 @@
 """What the ledger writes of one record, made without writing anything: a worker process can do it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from core.crypto import EncryptedJSONField, blind_index
@@ -19,14 +19,18 @@ LONGEST_POINTER, LONGEST_IDENTIFIER = 1000, 80  # characters
 
 
 def read_and_assess(
-    records: Sequence[tuple[int, RawRecord]], *, source: Source, reference: Reference, known: frozenset[tuple[str, str]]
+    records: Sequence[tuple[int, RawRecord]],
+    *,
+    source: Source,
+    reference: Reference,
+    known_contents: Callable[[set[str]], set[tuple[str, str]]],
 ) -> list[ReadRecord]:
-    """Return raw records, each given with the id of its file, read and assessed, but for those of (key, content hash) `known`.
+    """Return raw records, each given with the id of its file, read, and assessed unless they say what is known already.
 
-    Those say what the ledger has of them. Of the others the ledger may still know better: it assesses anew what stands for a
-    confidential place.
+    `known_contents` tells, of these keys, which contents (key, hash) are known.
     """
     read = [read_record(file_id, raw, source) for file_id, raw in records]
+    known = known_contents({item.key for item in read})
     return [
         item
         if (item.key, item.content_hash) in known

@@ -102,6 +102,26 @@ class DatabaseAwayError(EtlError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class WorkerDiedError(EtlError):
+    """Worker processes died again and again at one piece of work."""
+
+    code = "worker-died"
+    exit_code = ExitCode.INTERRUPTED
+
+
+class WorkerDiffersError(EtlError):
+    """A worker would read records differently from the process that gives it work."""
+
+    code = "worker-differs"
+    exit_code = ExitCode.INTERRUPTED
+
+
+class ClusterError(EtlError):
+    """There is no cluster, or no worker of it, to work on."""
+
+    code = "cluster-away"
+
+
 class UnknownRunError(EtlError):
     """A run was named that does not exist, or that cannot be undone."""
 

@@ -123,10 +123,11 @@ def read_surroundings() -> Surroundings:
     return Surroundings(shared_contacts(), read_separations(), disputed)
 
 
-def pending_counties(run: ImportRun, sources: Sequence[str]) -> list[str]:
-    """Return the codes of the counties in which there is something to match."""
+def pending_counties(run: ImportRun, sources: Sequence[str]) -> dict[str, int]:
+    """Return the counties in which there is something to match, in the order of their codes, with the number of records."""
     to_match = SourceRecord.objects.filter(_pending(sources) | _newly_entered(run))
-    return list(to_match.order_by("county_code").values_list("county_code", flat=True).distinct())
+    counted = to_match.values("county_code").annotate(records=Count("pk")).order_by("county_code")
+    return dict(counted.values_list("county_code", "records"))
 
 
 def counties_that_reach_out() -> set[str]:

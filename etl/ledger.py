@@ -1,8 +1,9 @@
 """Pass 1: a source's record stream becomes versions in the ledger, pending or rejected; nothing else is touched."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import batched
 from time import perf_counter
 
@@ -11,6 +12,7 @@ import structlog
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
 from etl.assessment import Assessment, Entry, FoundBy, ReadRecord, from_stored, read_record
+from etl.chunks import Chunk, read_chunk
 from etl.entries import assess_record, entry_of, found_by
 from etl.exported import reject_repeated, stand_for_codes
 from etl.lock import fenced
@@ -19,19 +21,22 @@ from etl.resilience import isolate, refused_by_database
 from etl.sources import EVERY_SOURCE, EXPORTED, Source
 from etl.stages.canonical import from_canonical
 from etl.stages.records import RawRecord, Reference
+from etl.workers import ALONE, WORTH_WORKERS, Crew
 
 log = structlog.get_logger(__name__)
 CHUNK = 500  # records staged at a time
+Stream = Iterable[tuple[SourceFile, RawRecord]]
 Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
 
 
 def stage_source(
-    stream: Iterable[tuple[SourceFile, RawRecord]],
+    stream: Stream,
     *,
     run: ImportRun,
     source: Source,
     reference: Reference,
     fingerprint: str,
+    crew: Crew = ALONE,
 ) -> int:
     """Return how many records of a source were staged: all of them, or none where the stream raises.
 
@@ -43,7 +48,8 @@ def stage_source(
         files = SourceFile.objects.filter(run=run, source=source.name)
         if files and all(file.is_staged for file in files):
             return sum(file.records for file in files)
-        count = _stage_stream(stream, run, source, reference, fingerprint)
+        read = _read_by(crew, stream, source, fingerprint) if _is_worth(crew, source, files) else _read(stream, source)
+        count = _stage_stream(read, run, source, reference, fingerprint)
         _note_missing(run, source)
         if source.name == EXPORTED:
             fall_back(reject_repeated())
@@ -68,12 +74,26 @@ def _note_missing(run: ImportRun, source: Source) -> None:
         gone.update(missing_since=run)
 
 
+def _is_worth(crew: Crew, source: Source, files: Iterable[SourceFile]) -> bool:
+    """Return whether workers read a source; an export's records are looked up by their codes before they are entries."""
+    return not crew.is_alone and source.name != EXPORTED and sum(file.records for file in files) >= WORTH_WORKERS
+
+
+def _read(stream: Stream, source: Source) -> Iterator[list[ReadRecord]]:
+    """Yield a source's records in chunks, read by this process; what is new among them is assessed later."""
+    return ([read_record(file.pk, raw, source) for file, raw in chunk] for chunk in batched(stream, CHUNK))
+
+
+def _read_by(crew: Crew, stream: Stream, source: Source, fingerprint: str) -> Iterator[list[ReadRecord]]:
+    """Yield a source's records in chunks, read by workers; what is new among them is assessed already."""
+    is_listed = SourceRecord.objects.filter(source=source.name).exists()
+    records = (tuple((file.pk, raw) for file, raw in chunk) for chunk in batched(stream, CHUNK))
+    chunks = (Chunk(source.name, fingerprint, is_listed, part) for part in records)
+    return crew.in_order(partial(read_chunk, chunk) for chunk in chunks)
+
+
 def _stage_stream(
-    stream: Iterable[tuple[SourceFile, RawRecord]],
-    run: ImportRun,
-    source: Source,
-    reference: Reference,
-    fingerprint: str,
+    chunks: Iterable[Sequence[ReadRecord]], run: ImportRun, source: Source, reference: Reference, fingerprint: str
 ) -> int:
     def stage(items: Sequence[ReadRecord]) -> None:
         _stage_chunk(items, run, source, reference, fingerprint)
@@ -83,17 +103,12 @@ def _stage_stream(
         stage([replace(item, raw=replace(item.raw, findings=(*item.raw.findings, finding)), entry=None)])
 
     count = 0
-    for number, chunk in enumerate(batched(stream, CHUNK), start=1):
-        started = perf_counter()
-        isolate([read_record(file.pk, raw, source) for file, raw in chunk], write=stage, blame=reject)
+    started = perf_counter()
+    for number, chunk in enumerate(chunks, start=1):
+        isolate(chunk, write=stage, blame=reject)
         count += len(chunk)
-        log.info(
-            "batch staged",
-            source=source.name,
-            batch=number,
-            size=len(chunk),
-            seconds=round(perf_counter() - started, 3),
-        )
+        seconds, started = round(perf_counter() - started, 3), perf_counter()
+        log.info("batch staged", source=source.name, batch=number, size=len(chunk), seconds=seconds)
     return count
 
 

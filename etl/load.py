@@ -1,31 +1,33 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import batched
-from time import perf_counter
 
-import structlog
+from django.db import connection
 
 from core.statistics import refresh_statistics
 from etl.across_counties import pair_across_counties
-from etl.batch import CLASH, clash_finding, load_batch, new_writer
+from etl.batch import CLASH, clash_finding, load_batch
+from etl.counties import CountyJob, CountyLoader, load_county
 from etl.entered import note_entered
 from etl.facility_rows import FacilityWriter
-from etl.groups import Group, Surroundings, county_groups, pending_counties, read_surroundings, standing_groups
+from etl.fingerprint import pipeline_fingerprint
+from etl.groups import Group, counties_that_reach_out, pending_counties, read_surroundings, standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.resilience import with_retries
 from etl.stages.records import Reference
+from etl.workers import ALONE, WORTH_WORKERS, Crew
 from facilities.models import Facility
 
-log = structlog.get_logger(__name__)
 State = SourceRecordVersion.State
 MANY = 1000  # records, after which the planner should know how many there are
-REFRESHED_AFTER = {20, 200, 2000, 20_000}  # batches: whenever the tables are ten times what the planner knows
 
 
-def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> int:
+def load_pending(
+    *, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int, crew: Crew = ALONE
+) -> int:
     """Return in how many batches the pending versions of these sources came to stand for a facility, or were refused."""
     with_retries(partial(_note_entered, run))
     waiting = with_retries(SourceRecordVersion.objects.filter(state=State.PENDING).count)
@@ -33,49 +35,31 @@ def load_pending(*, run: ImportRun, sources: Sequence[str], reference: Reference
         with_retries(refresh_statistics)
     if waiting:
         pair_across_counties(run, reference)
-    codes = with_retries(partial(pending_counties, run, sources))
-    loader = CountyLoader(run, sources, reference, with_retries(read_surroundings), batch_size)
-    loader.load(codes)
-    if loader.batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
+    counties = with_retries(partial(pending_counties, run, sources))
+    around = with_retries(read_surroundings)
+    loader = CountyLoader(run, sources, reference, batch_size)
+    theirs = [] if waiting < WORTH_WORKERS else _for_workers(counties, crew)
+    fingerprint = pipeline_fingerprint(reference)
+    job = partial(CountyJob, run=run.pk, attempt=run.attempt, sources=tuple(sources), fingerprint=fingerprint)
+    done = crew.submit_all(
+        partial(load_county, job(code=code, batch_size=batch_size, around=around)) for code in theirs
+    )
+    loader.load([code for code in counties if code not in theirs], around)
+    batches = loader.batches + sum(done)
+    if batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
         _settle_numbers(run, loader.writer, batch_size)
-    return loader.batches
+    return batches
 
 
-class CountyLoader:
-    """Loads what waits in counties, batch by batch; batches fill across the counties that it is given at once."""
+def _for_workers(counties: Mapping[str, int], crew: Crew) -> list[str]:
+    """Return the counties that stand by themselves, the largest first: no facility of theirs has records elsewhere.
 
-    def __init__(
-        self, run: ImportRun, sources: Sequence[str], reference: Reference, around: Surroundings, batch_size: int
-    ) -> None:
-        self.writer = new_writer(run)
-        self.batches = 0
-        self._run, self._sources, self._reference, self._around = run, sources, reference, around
-        self._batch_size = batch_size
-
-    def load(self, codes: Sequence[str]) -> None:
-        """Load what waits in these counties, in this order."""
-        for groups in _in_batches(self._groups(codes), self._batch_size):
-            started = perf_counter()
-            load_batch(groups, writer=self.writer, run=self._run)
-            self.batches += 1
-            if self.batches in REFRESHED_AFTER:
-                with_retries(refresh_statistics)
-            log.info("batch loaded", batch=self.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
-
-    def _groups(self, codes: Sequence[str]) -> Iterator[Group]:
-        settled: set[int] = set()  # records that a county before this one loaded
-        for code in codes:
-            groups = county_groups(
-                code,
-                run=self._run,
-                sources=self._sources,
-                reference=self._reference,
-                around=self._around,
-                settled=settled,
-            )
-            for group in groups:
-                settled.update(member.row.pk for member in group.pending)
-                yield group
+    A run that holds a transaction open, as a dry run, works alone: nobody else sees what it staged.
+    """
+    if crew.is_alone or connection.in_atomic_block:
+        return []
+    reaching = with_retries(counties_that_reach_out)
+    return sorted(counties.keys() - reaching, key=lambda code: (-counties[code], code))
 
 
 def _follows_unfinished(run: ImportRun) -> bool:
@@ -124,16 +108,3 @@ def _tell_of_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
 def _note_entered(run: ImportRun) -> None:
     with fenced(run):
         note_entered(run)
-
-
-def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
-    """Yield the groups in batches; a facility that comes again waits for the next batch, so that none is written twice."""
-    batch: list[Group] = []
-    for group in groups:
-        is_again = group.facility_id is not None and group.facility_id in {other.facility_id for other in batch}
-        if len(batch) == size or is_again:
-            yield batch
-            batch = []
-        batch.append(group)
-    if batch:
-        yield batch

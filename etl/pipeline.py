@@ -29,6 +29,7 @@ from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
 from etl.summary import Progress, RunState, summarise
 from etl.withdraw import count_doubtful, withdraw_missing
+from etl.workers import Crew, open_crew
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,12 @@ def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: 
 
 
 def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
-    state = RunState(_open_or_resume(options))
+    with open_crew(options.workers) as crew:
+        return _run_with(crew, options, sources, progress)
+
+
+def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
+    state = RunState(_open_or_resume(options), crew=crew)
     if options.resume and state.run.attempt == 1:
         state.warnings.append(_why_not_resumed(state.run))
     with running(state.run):
@@ -78,7 +84,7 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
             sound = find_sound_sources(
                 sources,
                 data_dir=options.data_dir,
-                workers=options.workers,
+                crew=crew,
                 allow_shrink=options.allow_shrink,
                 state=state,
             )
@@ -86,7 +92,11 @@ def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) 
             _stage(sound, state, reference)
         with state.step("pass 2", progress):
             batches = load_pending(
-                run=state.run, sources=list(state.read), reference=reference, batch_size=options.batch_size
+                run=state.run,
+                sources=list(state.read),
+                reference=reference,
+                batch_size=options.batch_size,
+                crew=crew,
             )
         if options.deactivate_missing:
             with state.step("deactivate", progress):
@@ -140,7 +150,7 @@ def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Referenc
     for name, files in sound.items():
         try:
             state.read[name] = with_retries(
-                partial(_stage_source, EVERY_SOURCE[name], files, state.run, reference, fingerprint)
+                partial(_stage_source, EVERY_SOURCE[name], files, state, reference, fingerprint)
             )
         except EtlError as error:
             if error.exit_code != ExitCode.FAILURE:  # the run cannot go on, not only this source
@@ -150,9 +160,15 @@ def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Referenc
             log.info("source staged", source=name, records=state.read[name])
 
 
-def _stage_source(source: Source, files: SoundFiles, run: ImportRun, reference: Reference, fingerprint: str) -> int:
-    stream = _stream(source, files)  # opened anew with each attempt
-    return stage_source(stream, run=run, source=source, reference=reference, fingerprint=fingerprint)
+def _stage_source(source: Source, files: SoundFiles, state: RunState, reference: Reference, fingerprint: str) -> int:
+    return stage_source(
+        _stream(source, files),  # opened anew with each attempt
+        run=state.run,
+        source=source,
+        reference=reference,
+        fingerprint=fingerprint,
+        crew=state.crew,
+    )
 
 
 def _stream(source: Source, files: SoundFiles) -> Iterator[tuple[SourceFile, RawRecord]]:

@@ -1,11 +1,16 @@
 """Reads the reference data of a run - gazetteer and lookups - from the database, once."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
+from socket import gethostname
 
 from core.audit import acting
+from core.key_guard import check_keys
 from core.models import User
-from etl.errors import ReferenceDataError
+from etl.errors import ReferenceDataError, WorkerDiffersError
+from etl.fingerprint import pipeline_fingerprint
+from etl.resilience import with_retries
 from etl.stages.clean import to_key
 from etl.stages.records import Lookup, Reference
 from facilities.loading import load_lookups
@@ -57,6 +62,22 @@ def read_reference() -> Reference:
         statuses=_lookup((row, row.status_name) for row in OperationalStatus.objects.all()),
         contact_types=_lookup((row, row.type_name) for row in ContactType.objects.all()),
     )
+
+
+@lru_cache(maxsize=1)
+def reference_like(fingerprint: str) -> Reference:
+    """Return the reference data of a run in a worker; raises WorkerDiffersError where code, places or lookups are others here.
+
+    Keys that do not fit the database raise KeysDoNotFitError.
+    """
+    with_retries(check_keys)
+    reference = with_retries(read_reference)
+    if pipeline_fingerprint(reference) != fingerprint:
+        message = (
+            f"the worker on {gethostname()} has another version of the code than this machine: deploy the same there"
+        )
+        raise WorkerDiffersError(message)
+    return reference
 
 
 def _lookup(rows: Iterable[tuple[LookupRow, str]]) -> Lookup:

@@ -1,16 +1,15 @@
 """Finds a source's files and reads them for soundness, several at once where they are large."""
 
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from etl.errors import EtlError, MissingFileError
 from etl.sources import EVERY_SOURCE
 from etl.stages.extract import inspect_file
 from etl.stages.records import SoundFile
+from etl.workers import Crew
 
 WORTH_A_PROCESS = 8 * 1024 * 1024  # bytes in all: below that, starting processes costs more than it saves
 
@@ -58,30 +57,21 @@ def inspect_files(
     *,
     max_bytes: int,
     profiling: bool,
-    workers: int,
+    crew: Crew,
 ) -> dict[str, list[Inspection]]:
     """Return the soundness reading of every file, by source."""
     jobs = [(source, path, max_bytes, profiling) for source, paths in paths_by_source.items() for path in paths]
     found: dict[str, list[Inspection]] = {source: [] for source in paths_by_source}
-    for (source, *_), inspection in zip(jobs, _run(jobs, workers), strict=True):
+    for (source, *_), inspection in zip(jobs, _run(jobs, crew), strict=True):
         found[source].append(inspection)
     return found
 
 
-def _run(jobs: Sequence[tuple[str, Path, int, bool]], workers: int) -> list[Inspection]:
+def _run(jobs: Sequence[tuple[str, Path, int, bool]], crew: Crew) -> list[Inspection]:
     size = sum(path.stat().st_size for _, path, *_ in jobs if path.is_file())
-    workers = min(workers, len(jobs), os.cpu_count() or 1)
-    if workers < 2 or size < WORTH_A_PROCESS:
+    if not crew.shares_files or len(jobs) < 2 or size < WORTH_A_PROCESS:
         return [_inspect(job) for job in jobs]
-    # spawned, not forked: a child must not inherit the database connections
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        try:
-            return list(executor.map(_inspect, jobs))
-        except BaseException:  # Ctrl-C must not wait for the other files
-            executor.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
+    return list(crew.in_order(partial(_inspect, job) for job in jobs))
 
 
 def _inspect(job: tuple[str, Path, int, bool]) -> Inspection:

@@ -1,7 +1,5 @@
 """What a run has learned, and the summary that it ends with: the object of `import_facilities --json`."""
 
-import resource
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from core.memory import peak_mb
 from etl.errors import EtlError
 from etl.models import ImportRun
 from etl.statement import (
@@ -24,6 +23,7 @@ from etl.statement import (
     measure_quality,
     outcomes_by_source,
 )
+from etl.workers import Crew
 
 log = structlog.get_logger(__name__)
 FEWEST_FOR_FAILURE = 10  # records, all rejected, that make their source a failed one
@@ -43,6 +43,7 @@ class RunState:
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     deactivated: int = 0
+    crew: Crew = field(default_factory=Crew)
 
     def refuse(self, source: str, error: EtlError) -> None:
         """Keep why nothing of a source is loaded."""
@@ -90,10 +91,18 @@ def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run:
         "seconds": round(seconds, 3),
         "seconds_by_step": state.seconds,
         "records_per_second": round(totals["read"] / seconds, 1),
-        "peak_rss_mb": _peak_rss_mb(),
+        "peak_rss_mb": round(peak_mb(), 1),
+        "workers": _describe(state.crew),
         "warnings": state.warnings,
         "findings": state.run.findings,
     }
+
+
+def _describe(crew: Crew) -> dict[str, float]:
+    """Return how many workers a run had, the peak of the largest in MB, and the sum of their peaks and its own."""
+    peaks = list(crew.peak_by_process.values())
+    largest, together = max(peaks, default=0.0), sum(peaks) + peak_mb()
+    return {"count": len(peaks), "peak_rss_mb": round(largest, 1), "sum_peak_rss_mb": round(together, 1)}
 
 
 def _status_reached(state: RunState) -> str:
@@ -115,9 +124,3 @@ def _complain_of_nothing(source: str, row: Mapping[str, int], state: RunState) -
             state.errors[source] = message
         elif message not in state.warnings:  # a retried summary says it once
             state.warnings.append(message)
-
-
-def _peak_rss_mb() -> float:
-    """Return the most memory that this process has held, in MB (Linux counts in kB, macOS in bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

@@ -1,5 +1,6 @@
 """Every setting; development, test and production override a few lines each."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,11 @@ ETL_MAX_RETRIES = whole_number("ETL_MAX_RETRIES", default=3)  # of a batch, afte
 ETL_TIMEOUT_SECONDS = whole_number("ETL_TIMEOUT_SECONDS", default=300)  # for a batch with its retries
 ETL_BREAKER_FAILURES = whole_number("ETL_BREAKER_FAILURES", default=5)  # in a row, then the run stops
 ETL_BREAKER_SECONDS = whole_number("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
-ETL_WORKERS = whole_number("ETL_WORKERS", default=4)
+ETL_WORKERS = min(whole_number("ETL_WORKERS", default=4), os.cpu_count() or 1)
+ETL_CLUSTER_URL: str = env.str(
+    "ETL_CLUSTER_URL", default=""
+)  # of a Dask scheduler, whose workers do what processes would
+ETL_MAX_MEMORY_MB = whole_number("ETL_MAX_MEMORY_MB", default=512)  # of each process; above it a run reads less at once
 ETL_MAX_FILE_MB = whole_number("ETL_MAX_FILE_MB", default=2048)
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
 ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)

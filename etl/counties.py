@@ -1,0 +1,96 @@
+"""What waits in counties, loaded batch by batch: by the run itself, or each county by a worker."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from time import perf_counter
+
+import structlog
+
+from core.statistics import refresh_statistics
+from etl.batch import load_batch, new_writer
+from etl.groups import Group, Surroundings, county_groups
+from etl.models import ImportRun
+from etl.reference import reference_like
+from etl.resilience import with_retries
+from etl.stages.records import Reference
+
+log = structlog.get_logger(__name__)
+REFRESHED_AFTER = {20, 200, 2000, 20_000}  # batches: whenever the tables are ten times what the planner knows
+
+
+class CountyLoader:
+    """Loads what waits in counties, batch by batch; batches fill across the counties that it is given at once."""
+
+    def __init__(self, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> None:
+        self.writer = new_writer(run)
+        self.batches = 0
+        self._run, self._sources, self._reference, self._batch_size = run, sources, reference, batch_size
+
+    def load(self, codes: Sequence[str], around: Surroundings) -> None:
+        """Load what waits in these counties, in this order."""
+        for groups in _in_batches(self._groups(codes, around), self._batch_size):
+            started = perf_counter()
+            load_batch(groups, writer=self.writer, run=self._run)
+            self.batches += 1
+            if self.batches in REFRESHED_AFTER:
+                with_retries(refresh_statistics)
+            log.info("batch loaded", batch=self.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
+
+    def _groups(self, codes: Sequence[str], around: Surroundings) -> Iterator[Group]:
+        settled: set[int] = set()  # records that a county before this one loaded
+        for code in codes:
+            groups = county_groups(
+                code,
+                run=self._run,
+                sources=self._sources,
+                reference=self._reference,
+                around=around,
+                settled=settled,
+            )
+            for group in groups:
+                settled.update(member.row.pk for member in group.pending)
+                yield group
+
+
+@dataclass(frozen=True, slots=True)
+class CountyJob:
+    """A county that a worker loads for an attempt at a run; `fingerprint` is the run's."""
+
+    code: str
+    run: int
+    attempt: int
+    sources: tuple[str, ...]
+    fingerprint: str
+    batch_size: int
+    around: Surroundings
+
+
+def load_county(job: CountyJob) -> int:
+    """Return in how many batches a county was loaded; for a worker. What an earlier worker loaded of it stays."""
+    loader = _loader(job.run, job.attempt, job.sources, job.fingerprint, job.batch_size)
+    before = loader.batches
+    loader.load([job.code], job.around)
+    return loader.batches - before
+
+
+@lru_cache(maxsize=1)
+def _loader(run: int, attempt: int, sources: tuple[str, ...], fingerprint: str, batch_size: int) -> CountyLoader:
+    """Return the loader of this process for an attempt at a run."""
+    structlog.contextvars.bind_contextvars(run=run)
+    row = with_retries(partial(ImportRun.objects.select_related("started_by").get, pk=run))
+    row.attempt = attempt  # not what the row says by now: a successor's fence must stop this one
+    return CountyLoader(row, sources, reference_like(fingerprint), batch_size)
+
+
+def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:
+    """Yield the groups in batches; a facility that comes again waits for the next batch, so that none is written twice."""
+    batch: list[Group] = []
+    for group in groups:
+        is_again = group.facility_id is not None and group.facility_id in {other.facility_id for other in batch}
+        if len(batch) == size or is_again:
+            yield batch
+            batch = []
+        batch.append(group)
+    if batch:
+        yield batch
