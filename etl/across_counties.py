@@ -77,5 +77,5 @@ def _ask(
 
 def _save(members: Sequence[Member], questions: Sequence[Pair], separations: Separations, run: ImportRun) -> None:
     with fenced(run):
-        rows = [member.row for member in members]
-        save_pairs(rows, questions, changed=frozenset(), separations=separations, run=run)
+        records = [member.row.pk for member in members]
+        save_pairs(records, questions, changed=frozenset(), separations=separations, run=run)

@@ -9,7 +9,8 @@ import structlog
 
 from core.statistics import refresh_statistics
 from etl.batch import load_batch, new_writer
-from etl.groups import Group, Surroundings, county_groups
+from etl.county import Surroundings, county_groups
+from etl.groups import Group
 from etl.models import ImportRun
 from etl.reference import reference_like
 from etl.resilience import with_retries

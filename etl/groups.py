@@ -1,28 +1,23 @@
 """Which source records stand for one facility: read county by county, matched, grouped."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
+from sys import intern
 
 from django.db import connection
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.entered import say_entered
-from etl.entries import number_index
 from etl.errors import WrongKeyError
-from etl.lock import fenced
-from etl.models import FieldChoice, ImportRun, SourceRecord, SourceRecordVersion
-from etl.pairs import Separations, read_separations, save_pairs
-from etl.resilience import with_retries
+from etl.models import FieldChoice, SourceRecord, SourceRecordVersion
 from etl.sources import AFTER_ALL, ENTERED, EXPORTED, precedence_by_field, precedence_of
 from etl.stages.canonical import from_canonical
-from etl.stages.dedupe import match_county
 from etl.stages.merge import Contributor
 from etl.stages.names import read_name
-from etl.stages.records import Accuracy, FacilityRecord, MatchRecord, Pair, Reference
+from etl.stages.records import Accuracy, FacilityRecord, MatchRecord, Reference
 from facilities.models import FacilityContact
 
 State = SourceRecordVersion.State
@@ -102,84 +97,6 @@ class Group:
         return bool(stood) and is_listed_again and all(row.withdrawn_in_id for row in stood)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What matching a county needs to know of the others, read once when every source is staged.
-
-    `shared`: contacts that tell no place from another. `separations`: what people told apart. `disputed`: indexes of the
-    registration numbers that records of two counties claim.
-    """
-
-    shared: frozenset[str]
-    separations: Separations
-    disputed: frozenset[str]
-
-
-def read_surroundings() -> Surroundings:
-    """Return what matching a county needs to know of the others."""
-    claimed = SourceRecord.objects.exclude(number_index="").order_by().values("number_index")
-    by_two = claimed.annotate(counties=Count("county_code", distinct=True)).filter(counties__gt=1)
-    disputed = frozenset(by_two.values_list("number_index", flat=True))
-    return Surroundings(shared_contacts(), read_separations(), disputed)
-
-
-def pending_counties(run: ImportRun, sources: Sequence[str]) -> dict[str, int]:
-    """Return the counties in which there is something to match, in the order of their codes, with the number of records."""
-    to_match = SourceRecord.objects.filter(_pending(sources) | _newly_entered(run))
-    counted = to_match.values("county_code").annotate(records=Count("pk")).order_by("county_code")
-    return dict(counted.values_list("county_code", "records"))
-
-
-def counties_that_reach_out() -> set[str]:
-    """Return the codes of the counties that hold records of a facility which has records in another county, too."""
-    standing = SourceRecord.objects.filter(facility__isnull=False).order_by().values("facility")
-    in_two = standing.annotate(counties=Count("county_code", distinct=True)).filter(counties__gt=1)
-    records = SourceRecord.objects.filter(facility__in=list(in_two.values_list("facility", flat=True)))
-    return set(records.order_by().values_list("county_code", flat=True).distinct())
-
-
-def county_groups(
-    county_code: str,
-    *,
-    run: ImportRun,
-    sources: Sequence[str],
-    reference: Reference,
-    around: Surroundings,
-    settled: AbstractSet[int] = frozenset(),
-) -> list[Group]:
-    """Return what there is to load of a county, matched; `settled` records were loaded with a county before this one.
-
-    That happens where a facility reaches into two counties.
-    """
-    members = with_retries(partial(_county_members, county_code, _pending(sources), settled, run))
-    matchable = [match_record(member, reference, around.shared) for member in members]
-    apart = around.separations.among([member.row.pk for member in members])
-    clusters, pairs = match_county(matchable, apart=apart)
-    with_retries(partial(_save_pairs, members, pairs, around.separations, run))
-    groups = []
-    for indexes in clusters:
-        group = tuple(members[index] for index in indexes)
-        groups.append(Group(group, next((m.row.facility_id for m in group if m.row.facility_id), None)))
-    claims = Counter(number for group in groups for number in group.numbers)
-    disputed = {number for number in claims if claims[number] > 1 or number_index(number) in around.disputed}
-    waiting = (group for group in groups if group.pending)
-    return [replace(group, disputed=frozenset(group.numbers & disputed)) for group in waiting]
-
-
-def _pending(sources: Sequence[str]) -> Q:
-    return Q(latest_version__state=State.PENDING, source__in=sources)
-
-
-def _newly_entered(run: ImportRun) -> Q:
-    return Q(source=ENTERED, first_seen_run=run)
-
-
-def _save_pairs(members: Sequence[Member], pairs: Sequence[Pair], separations: Separations, run: ImportRun) -> None:
-    with fenced(run):
-        rows = [member.row for member in members]
-        save_pairs(rows, pairs, changed=_changed(members), separations=separations, run=run)
-
-
 def shared_contacts() -> frozenset[str]:
     """Return the contact indexes that stand on so many source records that they tell no place from another."""
     with connection.cursor() as cursor:
@@ -192,16 +109,9 @@ def shared_contacts() -> frozenset[str]:
         return frozenset(row[0] for row in cursor.fetchall())
 
 
-def _county_members(county_code: str, pending: Q, settled: AbstractSet[int], run: ImportRun) -> list[Member]:
-    """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
-    moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
-    rows = SourceRecord.objects.filter(Q(county_code=county_code) | Q(facility__in=moved)).filter(pending | _STANDING)
-    members = read_members(rows, pending=pending, settled=settled)
-    return [replace(m, is_new=m.row.source == ENTERED and m.row.first_seen_run_id == run.pk) for m in members]
-
-
 _NONE = Q(pk__in=[])
-_STANDING = Q(facility__isnull=False) & (Q(good_version__isnull=False) | Q(source=ENTERED))
+# what a record has that stands for a facility
+STANDING = Q(facility__isnull=False) & (Q(good_version__isnull=False) | Q(source=ENTERED))
 
 
 def read_members(
@@ -240,13 +150,13 @@ def _choices(records: Sequence[SourceRecord]) -> dict[int, dict[str, int]]:
 
 def standing_groups(facilities: Iterable[int]) -> dict[int, Group]:
     """Return, for each facility that a record still stands for, the group of these records, each with its good version."""
-    rows = SourceRecord.objects.filter(_STANDING, facility__in=list(facilities))
+    rows = SourceRecord.objects.filter(STANDING, facility__in=list(facilities))
     return _by_facility(read_members(rows.filter(withdrawn_in__isnull=True)))
 
 
 def whole_groups(facilities: Iterable[int]) -> dict[int, Group]:
     """Return the group of each facility with the records that were withdrawn, too."""
-    return _by_facility(read_members(SourceRecord.objects.filter(_STANDING, facility__in=list(facilities))))
+    return _by_facility(read_members(SourceRecord.objects.filter(STANDING, facility__in=list(facilities))))
 
 
 def _by_facility(members: Sequence[Member]) -> dict[int, Group]:
@@ -265,39 +175,37 @@ def opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
     return from_canonical(version.standardised)
 
 
+_NO_CONTACTS: frozenset[str] = frozenset()  # one for all: an empty set is larger than all else of a record
+
+
 def match_record(member: Member, reference: Reference, shared: frozenset[str]) -> MatchRecord:
     """Return what matching looks at of a record, without the `shared` contacts."""
     row, record = member.row, member.record
     position = record.position
     blur_km = BLUR_KM.get(position.accuracy) if position else None
     kind = reference.kind_by_type.get(record.facility_type, "")
-    contacts = frozenset(row.contact_indexes) - shared
+    contacts = (frozenset(row.contact_indexes) - shared) or _NO_CONTACTS
     emails = {FacilityContact.index_of(c.value)[:16] for c in record.contacts if c.type == "email"} if contacts else ()
     return MatchRecord(
         order=(precedence_of(row.source), row.key, record.facility_code, row.occurrence),
-        source=row.source,
+        source=intern(row.source),
         key=row.key,
         code=record.facility_code,
         facility=row.facility_id,
         is_new=(member.is_pending and not (member.is_exported and row.facility_id)) or member.is_new,
         name=read_name(record.name, kind=kind, place_words=reference.gazetteer.words),
-        facility_type=record.facility_type,
+        facility_type=intern(record.facility_type),
         kind=kind,
-        county=record.county_code,
-        constituency=record.constituency_code,
-        ward=record.ward_code,
+        county=intern(record.county_code),
+        constituency=intern(record.constituency_code),
+        ward=intern(record.ward_code),
         identifier=record.identifier,
         registration_number=record.registration_number,
         point=(float(position.latitude), float(position.longitude)) if position and blur_km is not None else None,
         blur_km=blur_km or 0.0,
         contacts=contacts,
-        emails=contacts.intersection(emails),
+        emails=contacts.intersection(emails) or _NO_CONTACTS,
         is_missing=row.missing_since_id is not None,
         is_hidden=member.is_hidden,
         is_exported=member.is_exported,
     )
-
-
-def _changed(members: Sequence[Member]) -> frozenset[int]:
-    """Return the records that say something else than when they were loaded."""
-    return frozenset(member.row.pk for member in members if member.is_pending and member.row.good_version_id)

@@ -10,10 +10,11 @@ from core.statistics import refresh_statistics
 from etl.across_counties import pair_across_counties
 from etl.batch import CLASH, clash_finding, load_batch
 from etl.counties import CountyJob, CountyLoader, load_county
+from etl.county import counties_that_reach_out, pending_counties, read_surroundings
 from etl.entered import note_entered
 from etl.facility_rows import FacilityWriter
 from etl.fingerprint import pipeline_fingerprint
-from etl.groups import Group, counties_that_reach_out, pending_counties, read_surroundings, standing_groups
+from etl.groups import Group, standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.resilience import with_retries

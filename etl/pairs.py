@@ -44,18 +44,20 @@ def read_separations() -> Separations:
 
 
 def save_pairs(
-    rows: Sequence[SourceRecord],
+    records: Sequence[int],
     pairs: Sequence[Pair],
     *,
     changed: AbstractSet[int],
     separations: Separations,
     run: ImportRun,
 ) -> None:
-    """Write the pairs that matching found; what a person decided is never overwritten, and nothing is asked twice.
+    """Write the pairs that matching found among records, given by their ids; nothing is asked twice.
+
+    What a person decided is never overwritten.
 
     An open pair of a record that changed is closed where the record no longer resembles the other.
     """
-    found = {_ids(rows[pair.first].pk, rows[pair.second].pk): pair for pair in pairs}
+    found = {_ids(records[pair.first], records[pair.second]): pair for pair in pairs}
     if not found and not changed:
         return
     touching = DuplicatePair.objects.filter(Q(first__in=changed) | Q(second__in=changed) | _any_pair(found))
@@ -63,7 +65,7 @@ def save_pairs(
     open_pairs = {ids for ids, pair in known.items() if pair.decision == Decision.TO_REVIEW}
     gone = [known[ids].pk for ids in open_pairs - found.keys() if changed & set(ids)]
     DuplicatePair.objects.filter(pk__in=gone).delete()
-    row_of = {row.pk: row for row in rows}
+    row_of = SourceRecord.objects.in_bulk({pk for ids in found for pk in ids})
     asked = _facilities_asked_about(row_of.values(), except_for=known)
     fresh = [
         _pair_row(ids, pair, run)

@@ -82,6 +82,9 @@ def ward_key(text: str) -> str:
     return _without_endings(place_key(text).split(), (["ward"],))
 
 
+_NO_DIRECTION: frozenset[str] = frozenset()  # one for all: most names have none, and an empty set takes 216 bytes
+
+
 @lru_cache(maxsize=16_384)
 def direction_words(text: str) -> frozenset[str]:
     """Return the words in which two names of one place must agree: compass, upper, lower, central, i-iv, a-d.
@@ -89,12 +92,13 @@ def direction_words(text: str) -> frozenset[str]:
     They come in one form each: "Northern" and "N." as north, "2" as ii. Initials in a row (A.I.C., P.C.E.A.) are none.
     """
     words = place_key(text).split()
-    return frozenset(
+    found = frozenset(
         direction
         for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False)
         if not (_is_letter(word) and (_is_letter(before) or _is_letter(after)))
         for direction in _DIRECTIONS.get(word, ())
     )
+    return found or _NO_DIRECTION
 
 
 def is_misspelling(key: str, name_key: str, *, rivals: Iterable[str]) -> bool:

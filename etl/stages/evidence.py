@@ -274,7 +274,7 @@ def _differ_by_a_word(one: FacilityName, other: FacilityName, same: int) -> bool
         return False
     if _are_spaced_apart(one, other) and fuzz.ratio(one.joined, other.joined) >= SAME_IF_SPACED:
         return False
-    places = one.places | other.places
+    places = {*one.places, *other.places}
 
     def stands_alone(word: str, rivals: list[str]) -> bool:
         return not any(fuzz.ratio(word, rival) >= same and not (word in places and rival in places) for rival in rivals)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import intern
 
 from rapidfuzz.distance import OSA
 
@@ -81,7 +82,7 @@ class FacilityName:
     joined: str = ""
     own_words: int = 0
     directions: frozenset[str] = frozenset()
-    places: frozenset[str] = frozenset()
+    places: tuple[str, ...] = ()
 
     @property
     def core_text(self) -> str:
@@ -105,11 +106,12 @@ def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozen
     words = " ".join(spelt_out).split()
     if kind == "police" and "police" not in words:
         words += ["police", "station"]
-    words = [word if word in place_words else _without_slip(word) for word in words]
+    words = [intern(word if word in place_words else _without_slip(word)) for word in words]
     own = [word for word in words if word not in _GENERIC and not _is_acronym(word, words)] or words
     text = " ".join(words)
     core = tuple(sorted(set(own)))
-    return FacilityName(text, core, "".join(own), len(own), direction_words(text), place_words.intersection(core))
+    places = tuple(word for word in core if word in place_words)
+    return FacilityName(text, core, "".join(own), len(own), direction_words(text), places)
 
 
 @lru_cache(maxsize=20_000)
