@@ -112,6 +112,24 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
+@contextmanager
+def profiled(path: Path | None) -> Iterator[None]:
+    """Write where this process spent its time into a file, as HTML (.txt: text); raises EtlError where that cannot be."""
+    if path is None:
+        yield
+        return
+    try:
+        from pyinstrument import Profiler  # noqa: PLC0415 - of the dev requirements, not installed everywhere
+    except ImportError as error:
+        message = "--profile needs pyinstrument: install requirements-dev.txt"
+        raise EtlError(message) from error
+    profiler = Profiler()
+    with profiler:
+        yield
+    text = profiler.output_text(unicode=True) if path.suffix == ".txt" else profiler.output_html()
+    _write(path, text, what="profile")
+
+
 def print_summary(summary: Mapping[str, Any], stdout: Stream) -> None:
     """Print the table and what needs a person; the last line names the run and the next useful command."""
     if sys.stdout.isatty():
@@ -183,9 +201,13 @@ def offer_replay(stdout: Stream) -> None:
 def write_report(summary: Mapping[str, Any], path: Path) -> None:
     """Write the report as HTML, or as what the path's suffix asks for (.json, .txt)."""
     render = {".json": to_json, ".txt": to_text}.get(path.suffix, to_html)
+    _write(path, render(summary), what="report")
+
+
+def _write(path: Path, text: str, *, what: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(summary), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        message = f"the import is done, but its report cannot be written to {path}: {error.strerror}"
+        message = f"the import is done, but its {what} cannot be written to {path}: {error.strerror}"
         raise EtlError(message) from error

@@ -12,6 +12,7 @@ from itertools import batched
 
 from django.db.models import Count, Q
 
+from etl.ceiling import portion
 from etl.entries import number_index
 from etl.groups import STANDING, Group, Member, match_record, read_members, shared_contacts
 from etl.lock import fenced
@@ -81,12 +82,12 @@ def county_groups(
     ids = with_retries(partial(_record_ids, county_code, pending))
     kept: dict[int, Member] = {}
     held = _Held()
-    for part in batched(ids, READ_AT_ONCE):
+    for part in _portions(ids):
         members = with_retries(partial(_read, part, pending, settled))
         for member in members:
             is_new = member.row.source == ENTERED and member.row.first_seen_run_id == run.pk
             held.add(member, match_record(replace(member, is_new=is_new), reference, around.shared))
-        if len(kept) < KEPT:
+        if len(kept) < portion(KEPT):
             kept |= {member.row.pk: member for member in members}
     waiting, disputed = _match(held, around, run)
     del held
@@ -101,6 +102,13 @@ def county_groups(
             group = Group(tuple(members), facility)
             if group.pending:
                 yield replace(group, disputed=frozenset(group.numbers & disputed))
+
+
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    start = 0
+    while part := ids[start : start + portion(READ_AT_ONCE)]:
+        yield part
+        start += len(part)
 
 
 @dataclass(slots=True)

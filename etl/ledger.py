@@ -4,14 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import batched
+from itertools import batched, islice
 from time import perf_counter
 
 import structlog
+from django.conf import settings
 
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
 from etl.assessment import Assessment, Entry, FoundBy, ReadRecord, from_stored, read_record
+from etl.ceiling import portion
 from etl.chunks import Chunk, read_chunk
 from etl.entries import assess_record, entry_of, found_by
 from etl.exported import reject_repeated, stand_for_codes
@@ -21,7 +23,7 @@ from etl.resilience import isolate, refused_by_database
 from etl.sources import EVERY_SOURCE, EXPORTED, Source
 from etl.stages.canonical import from_canonical
 from etl.stages.records import RawRecord, Reference
-from etl.workers import ALONE, WORTH_WORKERS, Crew
+from etl.workers import ALONE, Crew
 
 log = structlog.get_logger(__name__)
 CHUNK = 500  # records staged at a time
@@ -76,18 +78,28 @@ def _note_missing(run: ImportRun, source: Source) -> None:
 
 def _is_worth(crew: Crew, source: Source, files: Iterable[SourceFile]) -> bool:
     """Return whether workers read a source; an export's records are looked up by their codes before they are entries."""
-    return not crew.is_alone and source.name != EXPORTED and sum(file.records for file in files) >= WORTH_WORKERS
+    return (
+        not crew.is_alone
+        and source.name != EXPORTED
+        and sum(file.records for file in files) >= settings.ETL_WORTH_WORKERS
+    )
+
+
+def _chunks(stream: Stream) -> Iterator[list[tuple[SourceFile, RawRecord]]]:
+    records = iter(stream)
+    while chunk := list(islice(records, portion(CHUNK))):
+        yield chunk
 
 
 def _read(stream: Stream, source: Source) -> Iterator[list[ReadRecord]]:
     """Yield a source's records in chunks, read by this process; what is new among them is assessed later."""
-    return ([read_record(file.pk, raw, source) for file, raw in chunk] for chunk in batched(stream, CHUNK))
+    return ([read_record(file.pk, raw, source) for file, raw in chunk] for chunk in _chunks(stream))
 
 
 def _read_by(crew: Crew, stream: Stream, source: Source, fingerprint: str) -> Iterator[list[ReadRecord]]:
     """Yield a source's records in chunks, read by workers; what is new among them is assessed already."""
     is_listed = SourceRecord.objects.filter(source=source.name).exists()
-    records = (tuple((file.pk, raw) for file, raw in chunk) for chunk in batched(stream, CHUNK))
+    records = (tuple((file.pk, raw) for file, raw in chunk) for chunk in _chunks(stream))
     chunks = (Chunk(source.name, fingerprint, is_listed, part) for part in records)
     return crew.in_order(partial(read_chunk, chunk) for chunk in chunks)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import batched
 
+from django.conf import settings
 from django.db import connection
 
 from core.statistics import refresh_statistics
@@ -19,7 +20,7 @@ from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.resilience import with_retries
 from etl.stages.records import Reference
-from etl.workers import ALONE, WORTH_WORKERS, Crew
+from etl.workers import ALONE, Crew
 from facilities.models import Facility
 
 State = SourceRecordVersion.State
@@ -39,7 +40,7 @@ def load_pending(
     counties = with_retries(partial(pending_counties, run, sources))
     around = with_retries(read_surroundings)
     loader = CountyLoader(run, sources, reference, batch_size)
-    theirs = [] if waiting < WORTH_WORKERS else _for_workers(counties, crew)
+    theirs = [] if waiting < settings.ETL_WORTH_WORKERS else _for_workers(counties, crew)
     fingerprint = pipeline_fingerprint(reference)
     job = partial(CountyJob, run=run.pk, attempt=run.attempt, sources=tuple(sources), fingerprint=fingerprint)
     done = crew.submit_all(
@@ -77,7 +78,9 @@ def _settle_numbers(run: ImportRun, writer: FacilityWriter, batch_size: int) -> 
     """
     losers = SourceRecordVersion.objects.filter(findings__contains=CLASH, state=State.LOADED)
     of_losers = losers.filter(source_record__facility__isnull=False)
-    rows = Facility.objects.filter(pk__in=of_losers.values("source_record__facility")).order_by("facility_code")
+    # in two statements: joined, a plan made before the tables grew may be quadratic
+    ids = with_retries(partial(set, of_losers.values_list("source_record__facility", flat=True)))
+    rows = Facility.objects.filter(pk__in=ids).order_by("facility_code")
     facilities: list[int] = with_retries(partial(list, rows.values_list("pk", flat=True)))
     for part in batched(facilities, batch_size):
         standing = with_retries(partial(standing_groups, part))

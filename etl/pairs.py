@@ -53,9 +53,8 @@ def save_pairs(
 ) -> None:
     """Write the pairs that matching found among records, given by their ids; nothing is asked twice.
 
-    What a person decided is never overwritten.
-
-    An open pair of a record that changed is closed where the record no longer resembles the other.
+    What a person decided is never overwritten. An open pair of a record that changed is closed where the record no longer
+    resembles the other.
     """
     found = {_ids(records[pair.first], records[pair.second]): pair for pair in pairs}
     if not found and not changed:

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 
 from core.memory import peak_mb
+from etl.ceiling import is_above_ceiling
 from etl.errors import EtlError
 from etl.models import ImportRun
 from etl.statement import (
@@ -74,6 +75,7 @@ def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run:
     if settings.ETL_ANOMALY_DETECTION and (batches or state.run.attempt > 1):
         state.run.findings = find_dataset_findings()
     rejects = find_rejects(state.run)
+    _complain_of_memory(state)
     seconds = perf_counter() - state.started
     return {
         "run": state.run.pk,
@@ -103,6 +105,16 @@ def _describe(crew: Crew) -> dict[str, float]:
     peaks = list(crew.peak_by_process.values())
     largest, together = max(peaks, default=0.0), sum(peaks) + peak_mb()
     return {"count": len(peaks), "peak_rss_mb": round(largest, 1), "sum_peak_rss_mb": round(together, 1)}
+
+
+def _complain_of_memory(state: RunState) -> None:
+    """Say so where a process held more than it may."""
+    held = max([peak_mb(), *state.crew.peak_by_process.values()])
+    if is_above_ceiling(held):
+        ceiling = settings.ETL_MAX_MEMORY_MB
+        message = f"a process held {held:.0f} MB, more than ETL_MAX_MEMORY_MB = {ceiling}: it read less at once, which is slower"
+        if not any("ETL_MAX_MEMORY_MB" in warning for warning in state.warnings):  # a retried summary says it once
+            state.warnings.append(message)
 
 
 def _status_reached(state: RunState) -> str:

@@ -31,7 +31,6 @@ from etl.errors import ClusterError, WorkerDiedError
 log = structlog.get_logger(__name__)
 ATTEMPTS = 3  # at one job, by as many workers
 PATIENCE_S = 10  # for a cluster's scheduler to answer
-WORTH_WORKERS = 2_000  # records: starting a process costs about a second
 AHEAD = 2  # jobs for each worker that wait read and unread, where their results are wanted in order
 
 

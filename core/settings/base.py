@@ -182,6 +182,7 @@ ETL_TIMEOUT_SECONDS = whole_number("ETL_TIMEOUT_SECONDS", default=300)  # for a 
 ETL_BREAKER_FAILURES = whole_number("ETL_BREAKER_FAILURES", default=5)  # in a row, then the run stops
 ETL_BREAKER_SECONDS = whole_number("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
 ETL_WORKERS = min(whole_number("ETL_WORKERS", default=4), os.cpu_count() or 1)
+ETL_WORTH_WORKERS = whole_number("ETL_WORTH_WORKERS", default=2000)  # records: starting a process costs about a second
 ETL_CLUSTER_URL: str = env.str(
     "ETL_CLUSTER_URL", default=""
 )  # of a Dask scheduler, whose workers do what processes would

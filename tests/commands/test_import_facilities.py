@@ -312,3 +312,28 @@ def test_load_geography_again_changes_no_count(db: None, capsys: pytest.CaptureF
     call_command("load_geography")
     assert row_counts() == before
     assert "47 counties, 290 constituencies, 1450 wards" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["profile.html", "profile.txt"])
+def test_a_profile_says_where_the_time_goes(run_command: Run, data_dir: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "reports" / name
+    code, out, _ = run_command("equity_afya", "--data-dir", data_dir, "--profile", path)
+    assert code == 0
+    assert "succeeded" in out
+    assert "load_pending" in path.read_text(encoding="utf-8")
+
+
+def test_above_the_memory_ceiling_an_import_reads_less_at_once_and_says_so(
+    run_command: Run, data_dir: Path, settings: Any
+) -> None:
+    settings.ETL_MAX_MEMORY_MB = 1
+    code, out, _ = run_command("--data-dir", data_dir, "--json")
+    summary = json.loads(out)
+    assert code == 0
+    assert summary["totals"]["read"] == 237
+    (said,) = [warning for warning in summary["warnings"] if "ETL_MAX_MEMORY_MB" in warning]
+    assert "more than ETL_MAX_MEMORY_MB = 1" in said
+
+    settings.ETL_MAX_MEMORY_MB = 0
+    code, out, _ = run_command("--data-dir", data_dir, "--json")
+    assert not [warning for warning in json.loads(out)["warnings"] if "ETL_MAX_MEMORY_MB" in warning]

@@ -253,3 +253,32 @@ def test_explain_facility_names_sources_changes_and_what_is_missing(
         hidden = [str(contact.contact_value) for contact in facility.contacts.all()]
         hidden += [facility.details.facility_name, facility.address] if facility.is_confidential else []
         assert not [text for text in hidden if text in told and text != str(facility.county) and len(text) > 5]
+
+
+@pytest.mark.parametrize("batch_size", [1, 50])
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_number_that_new_places_claim_goes_to_the_smallest_code_and_the_others_name_its_holder(
+    db: None, tmp_path: Path, batch_size: int, is_turned: bool
+) -> None:
+    records = [
+        place(n, registration_number="KM1", county=county) for n, county in enumerate(("Nairobi", "Kisumu", "Nairobi"))
+    ]
+    deliver(tmp_path, records[::-1] if is_turned else records, batch_size=batch_size)
+    first, *others = Facility.objects.order_by("facility_code")
+    assert len(others) == 2
+    assert first.registration_number == "KM1"
+    assert [other.registration_number for other in others] == [None, None]
+    told = {f.pk: f.source_records.get().good_version.findings for f in (first, *others)}
+    assert not [f for f in told[first.pk] if f["rule"] == "registration-number-clash"]
+    for other in others:
+        (clash,) = [f for f in told[other.pk] if f["rule"] == "registration-number-clash"]
+        assert first.facility_code in clash["message"]
+
+
+def test_who_holds_a_number_keeps_it_whoever_claims_it_later(db: None, tmp_path: Path) -> None:
+    held = place(1, registration_number="KM1")
+    deliver(tmp_path, [held])
+    holder = Facility.objects.get()
+    claims = [place(n, registration_number="KM1", county="Kisumu") for n in range(2, 6)]
+    deliver(tmp_path, [held | {"address": "Elsewhere"}, *claims])
+    assert Facility.objects.get(registration_number="KM1").pk == holder.pk

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from core.command_line import positive
-from etl.console import print_summary, run_with_exit_code, show_progress, write_report
+from etl.console import print_summary, profiled, run_with_exit_code, show_progress, write_report
 from etl.pipeline import ImportOptions, import_facilities
 from etl.sources import EXPORTED, SOURCES
 from etl.stages.gates import RejectLimit, beyond_gate, exit_code
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             "--batch-size", type=positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction"
         )
         parser.add_argument(
-            "--workers", type=positive, default=settings.ETL_WORKERS, help="processes for reading large files"
+            "--workers", type=positive, default=settings.ETL_WORKERS, help="processes; 1: none beside this one"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
@@ -47,6 +47,12 @@ class Command(BaseCommand):
             action="store_true",
             help="take facilities out of service that no source lists any more",
         )
+        parser.add_argument(
+            "--profile",
+            type=Path,
+            metavar="PATH",
+            help="write where this process spends its time, as HTML (.txt: text); that of workers only with --workers 1",
+        )
         parser.add_argument("--resume", action="store_true", help="go on with the last import if it was interrupted")
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
 
@@ -64,7 +70,7 @@ class Command(BaseCommand):
             deactivate_missing=options["deactivate_missing"],
             resume=options["resume"],
         )
-        with show_progress(quiet=options["quiet"]) as progress:
+        with show_progress(quiet=options["quiet"]) as progress, profiled(options["profile"]):
             summary = import_facilities(wanted, progress=progress)
         gate = {"limit": options["max_rejects"], "fail_on": options["fail_on"]}
         code = exit_code(summary, **gate)
