@@ -1,5 +1,6 @@
 """Workers: the same registry however many there are and wherever they work, and what happens when one dies."""
 
+import gc
 import json
 import os
 import signal
@@ -185,7 +186,7 @@ def test_what_a_worker_raises_is_raised_here() -> None:
 
 
 def test_the_executor_ends_its_processes() -> None:
-    executor = ProcessExecutor(1, _nothing)
+    executor = ProcessExecutor(1, gc.enable)
     assert executor.submit(abs, -3).result() == 3
     (worker,) = own_workers()
     future = executor.submit(time.sleep, PATIENCE)
@@ -193,10 +194,6 @@ def test_the_executor_ends_its_processes() -> None:
     with pytest.raises(BrokenProcessPool):
         future.result(PATIENCE)
     wait_for(lambda: not worker.is_running())
-
-
-def _nothing() -> None:
-    """Begin with nothing."""
 
 
 def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
