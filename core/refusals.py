@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ImproperlyConfigured
@@ -90,6 +91,16 @@ def with_verified_tls(name: str, database: Mapping[str, Any]) -> dict[str, Any]:
         message = f"{name} weakens TLS to the database: write sslmode={_VERIFIED}, or nothing, which means the same."
         raise ImproperlyConfigured(message)
     return {**database, "OPTIONS": options | {"sslmode": _VERIFIED}}
+
+
+def refuse_open_cluster(url: str) -> None:
+    """Raise ImproperlyConfigured where a cluster's scheduler is reached over a network without TLS: jobs hold raw records."""
+    if not url:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in {"tls", "wss"} and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        message = "ETL_CLUSTER_URL must begin with tls://: a scheduler without it runs anybody's code, and sees every record."
+        raise ImproperlyConfigured(message)
 
 
 def trusted_authorities() -> str:

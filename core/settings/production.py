@@ -2,13 +2,21 @@
 
 import os
 
-from core.refusals import refuse_debug, refuse_missing, refuse_weak_keys, refuse_weak_password, with_verified_tls
+from core.refusals import (
+    refuse_debug,
+    refuse_missing,
+    refuse_open_cluster,
+    refuse_weak_keys,
+    refuse_weak_password,
+    with_verified_tls,
+)
 from core.settings.base import *  # noqa: F403 - settings modules extend one another
 from core.settings.base import (
     ALLOWED_HOSTS,
     DATABASE_OWNER,
     DATABASE_URL,
     DATABASES,
+    ETL_CLUSTER_URL,
     FIELD_KEYS,
     INDEX_KEY,
     SECRET_KEY,
@@ -33,6 +41,7 @@ if DATABASE_OWNER:
     refuse_weak_password("DATABASE_OWNER_URL", DATABASE_OWNER)
     DATABASE_OWNER = with_verified_tls("DATABASE_OWNER_URL", DATABASE_OWNER)
 DATABASE_ROLES_APART = True
+refuse_open_cluster(ETL_CLUSTER_URL)
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 # a browser takes a cookie of such a name from this very host over TLS only: no sister domain can plant one

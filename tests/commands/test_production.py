@@ -91,6 +91,8 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "TLS with another host": ({"DATABASE_URL": database(query="?sslmode=verify-ca")}, "verify-full"),
     "no TLS for the owner": ({"DATABASE_OWNER_URL": database(query="?sslmode=disable")}, "DATABASE_OWNER_URL"),
     "a socket that is none": ({"DATABASE_URL": database("", host="", query="?host=/tmp,db&sslmode=disable")}, "password"),
+    "a cluster without TLS": ({"ETL_CLUSTER_URL": "tcp://10.0.0.7:8786"}, "ETL_CLUSTER_URL"),
+    "a cluster that only looks like this machine": ({"ETL_CLUSTER_URL": "tcp://127.0.0.1@elsewhere:8786"}, "tls://"),
     "DEBUG": ({"DEBUG": "True"}, "DEBUG"),
     "DEBUG of another kind": ({"DEBUG": "yes please"}, "DEBUG"),
     "a number that is none": ({"DB_POOL_SIZE": "ten"}, "DB_POOL_SIZE"),
