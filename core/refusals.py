@@ -99,7 +99,9 @@ def refuse_open_cluster(url: str) -> None:
         return
     parts = urlsplit(url)
     if parts.scheme not in {"tls", "wss"} and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-        message = "ETL_CLUSTER_URL must begin with tls://: a scheduler without it runs anybody's code, and sees every record."
+        message = (
+            "ETL_CLUSTER_URL must begin with tls://: a scheduler without it runs anybody's code, and sees every record."
+        )
         raise ImproperlyConfigured(message)
 
 

@@ -79,7 +79,7 @@ def _settle_numbers(run: ImportRun, writer: FacilityWriter, batch_size: int) -> 
     losers = SourceRecordVersion.objects.filter(findings__contains=CLASH, state=State.LOADED)
     of_losers = losers.filter(source_record__facility__isnull=False)
     # in two statements: joined, a plan made before the tables grew may be quadratic
-    ids = with_retries(partial(set, of_losers.values_list("source_record__facility", flat=True)))
+    ids: set[int] = with_retries(partial(set, of_losers.values_list("source_record__facility", flat=True)))
     rows = Facility.objects.filter(pk__in=ids).order_by("facility_code")
     facilities: list[int] = with_retries(partial(list, rows.values_list("pk", flat=True)))
     for part in batched(facilities, batch_size):
