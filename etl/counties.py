@@ -39,7 +39,7 @@ class CountyLoader:
             log.info("batch loaded", batch=self.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
 
     def _groups(self, codes: Sequence[str], around: Surroundings) -> Iterator[Group]:
-        settled: set[int] = set()  # records that a county before this one loaded
+        settled: set[int] = set()  # records that a county before this one loaded, which another one reads, too
         for code in codes:
             groups = county_groups(
                 code,
@@ -50,7 +50,8 @@ class CountyLoader:
                 settled=settled,
             )
             for group in groups:
-                settled.update(member.row.pk for member in group.pending)
+                if any(member.row.county_code != code for member in group.members):
+                    settled.update(member.row.pk for member in group.pending)
                 yield group
 
 

@@ -1,7 +1,9 @@
 """A run's statement, computed from the database: outcomes by source, quality, and the books that must balance."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import Count, Q
@@ -9,7 +11,7 @@ from django.db.models import Count, Q
 from etl.errors import UnbalancedBooksError
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
 from etl.stages.quality import TARGETS, Counts, measure, score
-from etl.stages.rules import DATASET_RULES, Dataset
+from etl.stages.rules import DATASET_RULES, MANY_FACILITIES, Dataset
 from facilities.models import Facility, FacilityContact, FacilityCoordinate
 
 OUTCOMES = ("created", "updated", "unchanged", "merged", "rejected")
@@ -39,15 +41,22 @@ def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dic
     }
 
 
-def find_rejects(run: ImportRun) -> list[dict[str, str]]:
-    """Return the rejected records that this run saw: file, pointer, and rule, message and hint of the first reject."""
+def find_rejects(run: ImportRun, most: int) -> tuple[dict[str, int], list[dict[str, str]]]:
+    """Return how many records this run rejected by rule, the commonest first, and the first of them.
+
+    Each with its file, its pointer, and rule, message and hint of its first reject.
+    """
     rejected = SourceRecord.objects.filter(last_seen_run=run, outcome="rejected").values("latest_version")
     versions = SourceRecordVersion.objects.filter(pk__in=rejected).order_by("pk")
-    found = []
+    by_rule: Counter[str] = Counter()
+    found: list[dict[str, str]] = []
     for name, pointer, findings in versions.values_list("source_file__name", "pointer", "findings").iterator():
         first = next(finding for finding in findings if finding["severity"] == "reject")
-        found.append({"file": name, "pointer": pointer, **{part: first[part] for part in ("rule", "message", "hint")}})
-    return found
+        by_rule[first["rule"]] += 1
+        if len(found) < most:
+            told = {part: first[part] for part in ("rule", "message", "hint")}
+            found.append({"file": name, "pointer": pointer, **told})
+    return dict(by_rule.most_common()), found
 
 
 def find_missing(sources: Sequence[str], most: int) -> list[dict[str, Any]]:
@@ -78,28 +87,31 @@ def count_to_review(run: ImportRun) -> int:
 
 def find_dataset_findings() -> list[dict[str, str]]:
     """Return what the rules about the whole registry find, as JSON objects; sealed positions take no part."""
-    points: dict[str, list[tuple[str, float, float]]] = {}
-    rows = FacilityCoordinate.objects.filter(facility__is_active=True, latitude__isnull=False).values_list(
-        "facility__county__county_code",
-        "facility__facility_code",
-        "latitude",
-        "longitude",
-    )
-    for county, code, latitude, longitude in rows.iterator():
-        points.setdefault(county, []).append((code, float(latitude or 0), float(longitude or 0)))
+    return [
+        {"rule": f.rule, "severity": f.severity.value, "field": f.field, "message": f.message, "hint": f.hint}
+        for dataset in _datasets()
+        for rule in DATASET_RULES
+        for f in rule(dataset)
+    ]
+
+
+def _datasets() -> Iterator[Dataset]:
+    """Yield what the rules look at: the positions of each county, and the contacts of all; never all positions at once."""
+    open_positions = FacilityCoordinate.objects.filter(facility__is_active=True, latitude__isnull=False)
+    county_column = "facility__county__county_code"
+    columns = (county_column, "facility__facility_code", "latitude", "longitude")
+    rows = open_positions.order_by(county_column, "facility__facility_code").values_list(*columns)
+    for county, of_county in groupby(rows.iterator(), key=itemgetter(0)):
+        points = [(code, float(latitude or 0), float(longitude or 0)) for _, code, latitude, longitude in of_county]
+        yield Dataset(points_by_county={county: points}, facility_count_by_contact={})
     shared = (
         FacilityContact.objects.filter(facility__is_active=True)
         .exclude(contact_type__code="hotline")
         .values_list("value_index")
         .annotate(n=Count("facility", distinct=True))
-        .filter(n__gt=1)
+        .filter(n__gte=MANY_FACILITIES)
     )
-    dataset = Dataset(points_by_county=points, facility_count_by_contact=dict(shared))
-    return [
-        {"rule": f.rule, "severity": f.severity.value, "field": f.field, "message": f.message, "hint": f.hint}
-        for rule in DATASET_RULES
-        for f in rule(dataset)
-    ]
+    yield Dataset(points_by_county={}, facility_count_by_contact=dict(shared))
 
 
 def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str, int]) -> dict[str, float | None]:

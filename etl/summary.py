@@ -1,6 +1,5 @@
 """What a run has learned, and the summary that it ends with: the object of `import_facilities --json`."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,7 +73,7 @@ def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run:
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
     if settings.ETL_ANOMALY_DETECTION and (batches or state.run.attempt > 1):
         state.run.findings = find_dataset_findings()
-    rejects = find_rejects(state.run)
+    by_rule, rejects = find_rejects(state.run, MOST_LISTED)
     _complain_of_memory(state)
     seconds = perf_counter() - state.started
     return {
@@ -83,8 +82,8 @@ def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run:
         "dry_run": dry_run,
         "sources": {name: row | _error_of(name, state) for name, row in rows.items()},
         "totals": totals,
-        "rejects_by_rule": dict(Counter(reject["rule"] for reject in rejects).most_common()),
-        "rejects": rejects[:MOST_LISTED],
+        "rejects_by_rule": by_rule,
+        "rejects": rejects,
         "missing": find_missing(list(state.read), MOST_LISTED),
         "deactivated": state.deactivated,
         "pins_kept": count_pins_kept(state.run),
