@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
-from core import checks  # noqa: F401 - registers them
+from core import checks, lookups  # noqa: F401 - registers them
 from core.crypto import check_key_settings
 from core.database_roles import apply_rules
 from core.roles import keep_roles

@@ -164,20 +164,26 @@ def read_record(file_id: int, raw: RawRecord, source: Source) -> ReadRecord:
     except Exception as error:  # as in assess()
         log.exception("record unreadable", code="record-unreadable", source=source.name)
         raw, staged = replace(raw, findings=(*raw.findings, _unreadable(error))), StagedFacility(name="")
-    content = _content(raw)
+    content = content_of(raw)
     return ReadRecord(
         raw=raw,
         file_id=file_id,
         staged=staged,
         key=natural_key(staged),
         name_hash=name_hash(staged),
-        content_hash=blind_index(content, purpose="record content"),
+        content_hash=hash_content(content),
         rank=_rank(content),
     )
 
 
-def _content(raw: RawRecord) -> str:
+def content_of(raw: RawRecord) -> str:
+    """Return all that a record says, the same text whatever the order of its members."""
     return json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
+
+
+def hash_content(content: str) -> str:
+    """Return the keyed hash by which the ledger knows what a record says."""
+    return blind_index(content, purpose="record content")
 
 
 def _rank(content: str) -> str:
@@ -191,7 +197,7 @@ def _kept_out(file_id: int, raw: RawRecord, source: Source, members: Sequence[st
     except Exception:  # noqa: BLE001 - its words may stand in the error, and it is rejected anyway
         staged = StagedFacility(name="")
     key = natural_key(staged)
-    content = _content(raw)
+    content = content_of(raw)
     kept_out = replace(raw, payload=None, inherited={}, findings=(_survivor_data(members),))
     return ReadRecord(
         raw=kept_out,
@@ -199,7 +205,7 @@ def _kept_out(file_id: int, raw: RawRecord, source: Source, members: Sequence[st
         staged=StagedFacility(name=""),
         key=f"kept-out:{blind_index(key, purpose='record kept out')[:40]}",
         name_hash=blind_index(key, purpose="record kept out")[:16],
-        content_hash=blind_index(content, purpose="record content"),
+        content_hash=hash_content(content),
         rank=_rank(content),
         known_as=key,
     )

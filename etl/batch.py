@@ -331,7 +331,7 @@ def _close_versions(
     if not closed:
         return
     records, facilities, outcomes = (list(column) for column in zip(*closed, strict=True))
-    versions = SourceRecordVersion.objects.filter(source_record__in=records)
+    versions = SourceRecordVersion.objects.filter(source_record__any=records)
     versions.filter(state=State.LOADED).update(state=State.SUPERSEDED)
     versions.filter(state=State.PENDING).update(state=State.LOADED, loaded_in=run)
     with connection.cursor() as cursor:

@@ -1,43 +1,108 @@
-"""A chunk of a source's records, read and assessed by whoever has time: this process, or a worker."""
+"""A chunk of a source's records: what the ledger has of it already, and the rest read by this process or by workers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
-from etl.assessment import ReadRecord
+from django.db.models import F
+
+from etl.assessment import ReadRecord, content_of, hash_content, read_record
+from etl.ceiling import portion
 from etl.entries import read_and_assess
-from etl.models import SourceRecord
+from etl.models import SourceFile, SourceRecordVersion
 from etl.reference import reference_like
-from etl.resilience import with_retries
-from etl.sources import EVERY_SOURCE
+from etl.sources import EVERY_SOURCE, Source
 from etl.stages.records import RawRecord
+from etl.workers import Crew
+
+CHUNK = 500  # records staged at a time
+Stream = Iterable[tuple[SourceFile, RawRecord]]
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """Records of one source, each with the id of its file; `is_listed`: the ledger has records of the source."""
+class Arrival:
+    """A record as it came out of its file, read by a worker or not yet; without `content_hash` nothing of its source is known."""
 
-    source: str
-    fingerprint: str
-    is_listed: bool
-    records: Sequence[tuple[int, RawRecord]]
+    file_id: int
+    raw: RawRecord
+    content_hash: str
+    read: ReadRecord | None = None
 
 
-def read_chunk(chunk: Chunk) -> list[ReadRecord]:
-    """Return the records of a chunk read, and assessed unless the ledger has them as they are; for a worker."""
-    return read_and_assess(
-        chunk.records,
-        source=EVERY_SOURCE[chunk.source],
-        reference=reference_like(chunk.fingerprint),
-        known_contents=partial(_known_contents, chunk),
+def read_arrival(arrival: Arrival, source: Source) -> ReadRecord:
+    """Return a record read, by now at the latest."""
+    return arrival.read or read_record(arrival.file_id, arrival.raw, source)
+
+
+def read_chunks(stream: Stream, *, is_listed: bool) -> Iterator[list[Arrival]]:
+    """Yield a source's records in chunks; `is_listed`: the ledger has records of the source."""
+    records = iter(stream)
+    while chunk := list(islice(records, portion(CHUNK))):
+        yield [Arrival(f.pk, raw, hash_content(content_of(raw)) if is_listed else "") for f, raw in chunk]
+
+
+def read_chunks_by(
+    crew: Crew, stream: Stream, *, source: Source, fingerprint: str, is_listed: bool
+) -> Iterator[list[Arrival]]:
+    """Yield the same chunks, read and assessed by workers but for what the ledger has as it is."""
+    waiting: deque[tuple[list[Arrival], list[int]]] = deque()
+
+    def jobs() -> Iterator[partial[list[ReadRecord]] | None]:
+        for chunk in read_chunks(stream, is_listed=is_listed):
+            known = _known_contents(chunk, source, fingerprint) if is_listed else set()
+            new = [place for place, arrival in enumerate(chunk) if arrival.content_hash not in known]
+            waiting.append((chunk, new))
+            records = tuple((chunk[place].file_id, chunk[place].raw) for place in new)
+            yield partial(read_chunk, records, source=source.name, fingerprint=fingerprint) if new else None
+
+    for read in crew.in_order(jobs()):
+        chunk, new = waiting.popleft()
+        for place, item in zip(new, read or (), strict=True):
+            chunk[place] = replace(chunk[place], read=item)
+        yield chunk
+
+
+def read_chunk(records: Sequence[tuple[int, RawRecord]], *, source: str, fingerprint: str) -> list[ReadRecord]:
+    """Return records read and assessed; for a worker."""
+    return read_and_assess(records, source=EVERY_SOURCE[source], reference=reference_like(fingerprint))
+
+
+def _known_contents(chunk: Sequence[Arrival], source: Source, fingerprint: str) -> set[str]:
+    known = known_as_they_are([arrival.content_hash for arrival in chunk], source=source, fingerprint=fingerprint)
+    return {row.content_hash for row in known}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRecord:
+    """What the ledger has of a record whose latest version says what today's pipeline read before."""
+
+    record: int
+    content_hash: str
+    state: str
+    last_seen_run: int
+    is_due: bool
+    is_withdrawn: bool
+
+
+def known_as_they_are(hashes: Sequence[str], *, source: Source, fingerprint: str) -> list[KnownRecord]:
+    """Return the records of a source whose latest version has one of these contents, as read by today's pipeline.
+
+    In the order of their occurrence.
+    """
+    latest = SourceRecordVersion.objects.filter(
+        content_hash__any=hashes,
+        fingerprint=fingerprint,
+        source_record__source=source.name,
+        source_record__latest_version=F("pk"),
     )
+    columns = ("source_record", "content_hash", "state", *(f"source_record__{name}" for name in _COLUMNS))
+    rows = latest.order_by("source_record__key", "source_record__occurrence").values_list(*columns)
+    return [
+        KnownRecord(record, content, state, run, is_due, withdrawn is not None)
+        for record, content, state, run, is_due, withdrawn in rows
+    ]
 
 
-def _known_contents(chunk: Chunk, keys: set[str]) -> set[tuple[str, str]]:
-    """Return key and content hash of the records that the ledger has under these keys, as today's pipeline reads them."""
-    if not chunk.is_listed:
-        return set()
-    known = SourceRecord.objects.filter(
-        source=chunk.source, key__in=keys, latest_version__fingerprint=chunk.fingerprint, is_due=False
-    )
-    return set(with_retries(partial(list, known.values_list("key", "latest_version__content_hash"))))
+_COLUMNS = ("last_seen_run", "is_due", "withdrawn_in")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import batched
+from itertools import batched, chain
 
 from django.db.models import Count, Q
 
@@ -158,13 +158,16 @@ def _save_pairs(held: _Held, pairs: Sequence[Pair], separations: Separations, ru
 
 def _record_ids(county_code: str, pending: Q) -> list[int]:
     """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
-    moved = SourceRecord.objects.filter(pending, county_code=county_code, facility__isnull=False).values("facility")
-    rows = SourceRecord.objects.filter(Q(county_code=county_code) | Q(facility__in=moved)).filter(pending | STANDING)
-    return list(rows.order_by("source", "key", "occurrence").values_list("pk", flat=True))
+    here = SourceRecord.objects.filter(county_code=county_code)
+    moved = here.filter(pending, facility__isnull=False).values_list("facility", flat=True)
+    shared = SourceRecord.objects.filter(facility__any=list(moved)).exclude(county_code=county_code)
+    # in two statements: with OR, the whole table is read for each county
+    rows = [rows.filter(pending | STANDING).order_by().values_list("pk", flat=True) for rows in (here, shared)]
+    return sorted(set(chain(*rows)))
 
 
 def _read(ids: Sequence[int], pending: Q, settled: AbstractSet[int]) -> list[Member]:
-    return read_members(SourceRecord.objects.filter(pk__in=ids), pending=pending, settled=settled)
+    return read_members(SourceRecord.objects.filter(pk__any=ids), pending=pending, settled=settled)
 
 
 def _pending(sources: Sequence[str]) -> Q:

@@ -1,6 +1,6 @@
 """What the ledger writes of one record, made without writing anything: a worker process can do it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from core.crypto import EncryptedJSONField, blind_index
@@ -19,24 +19,11 @@ LONGEST_POINTER, LONGEST_IDENTIFIER = 1000, 80  # characters
 
 
 def read_and_assess(
-    records: Sequence[tuple[int, RawRecord]],
-    *,
-    source: Source,
-    reference: Reference,
-    known_contents: Callable[[set[str]], set[tuple[str, str]]],
+    records: Sequence[tuple[int, RawRecord]], *, source: Source, reference: Reference
 ) -> list[ReadRecord]:
-    """Return raw records, each given with the id of its file, read, and assessed unless they say what is known already.
-
-    `known_contents` tells, of these keys, which contents (key, hash) are known.
-    """
+    """Return raw records, each given with the id of its file, read and assessed."""
     read = [read_record(file_id, raw, source) for file_id, raw in records]
-    known = known_contents({item.key for item in read})
-    return [
-        item
-        if (item.key, item.content_hash) in known
-        else replace(item, entry=entry_of(item, assess_record(item, source=source, reference=reference)))
-        for item in read
-    ]
+    return [replace(r, entry=entry_of(r, assess_record(r, source=source, reference=reference))) for r in read]
 
 
 def assess_record(item: ReadRecord, *, source: Source, reference: Reference, is_hidden: bool = False) -> Assessment:

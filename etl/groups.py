@@ -124,7 +124,9 @@ def read_members(
         )
     )
     version_of = {row.pk: row.latest_version_id if row.is_pending else row.good_version_id for row in records}
-    versions = SourceRecordVersion.objects.only("standardised", "run").in_bulk([pk for pk in version_of.values() if pk])
+    wanted = [pk for pk in version_of.values() if pk]
+    said_by = SourceRecordVersion.objects.filter(pk__any=wanted).only("standardised", "run").order_by()
+    versions = {version.pk: version for version in said_by}
     entered = say_entered([row for row in records if row.source == ENTERED])
     chosen = _choices(records)
     members = []
@@ -141,7 +143,7 @@ def read_members(
 def _choices(records: Sequence[SourceRecord]) -> dict[int, dict[str, int]]:
     """Return what people chose where sources disagree: by record, the fields in which it is believed first."""
     choices: dict[int, dict[str, int]] = defaultdict(dict)
-    of_these = FieldChoice.objects.filter(source_record__in=[row.pk for row in records])
+    of_these = FieldChoice.objects.filter(source_record__any=[row.pk for row in records])
     rows = of_these.order_by("chosen_at", "pk").values_list("source_record", "field")
     for number, (record, name) in enumerate(rows, start=1):
         choices[record][name] = number

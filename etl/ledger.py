@@ -1,10 +1,9 @@
 """Pass 1: a source's record stream becomes versions in the ledger, pending or rejected; nothing else is touched."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import batched, islice
+from itertools import batched
 from time import perf_counter
 
 import structlog
@@ -13,8 +12,7 @@ from django.conf import settings
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
 from etl.assessment import Assessment, Entry, FoundBy, ReadRecord, from_stored, read_record
-from etl.ceiling import portion
-from etl.chunks import Chunk, read_chunk
+from etl.chunks import Arrival, KnownRecord, Stream, known_as_they_are, read_arrival, read_chunks, read_chunks_by
 from etl.entries import assess_record, entry_of, found_by
 from etl.exported import reject_repeated, stand_for_codes
 from etl.lock import fenced
@@ -22,12 +20,11 @@ from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.resilience import isolate, refused_by_database
 from etl.sources import EVERY_SOURCE, EXPORTED, Source
 from etl.stages.canonical import from_canonical
-from etl.stages.records import RawRecord, Reference
+from etl.stages.records import Reference
 from etl.workers import ALONE, Crew
 
 log = structlog.get_logger(__name__)
-CHUNK = 500  # records staged at a time
-Stream = Iterable[tuple[SourceFile, RawRecord]]
+PORTION = 500  # records that are gone
 Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
 
 
@@ -50,8 +47,12 @@ def stage_source(
         files = SourceFile.objects.filter(run=run, source=source.name)
         if files and all(file.is_staged for file in files):
             return sum(file.records for file in files)
-        read = _read_by(crew, stream, source, fingerprint) if _is_worth(crew, source, files) else _read(stream, source)
-        count = _stage_stream(read, run, source, reference, fingerprint)
+        is_listed = SourceRecord.objects.filter(source=source.name).exists()
+        if _is_worth(crew, source, files):
+            chunks = read_chunks_by(crew, stream, source=source, fingerprint=fingerprint, is_listed=is_listed)
+        else:
+            chunks = read_chunks(stream, is_listed=is_listed)
+        count = _stage_chunks(chunks, run, source, reference, fingerprint)
         _note_missing(run, source)
         if source.name == EXPORTED:
             fall_back(reject_repeated())
@@ -63,7 +64,7 @@ def _note_missing(run: ImportRun, source: Source) -> None:
     """Mark the records that the source lists no more; what an interrupted run staged of them will not be loaded."""
     unseen = SourceRecord.objects.filter(source=source.name).exclude(last_seen_run=run).values_list("pk", flat=True)
     # by their numbers: joined, a plan made before the tables grew may be quadratic
-    for numbers in batched(unseen.iterator(), CHUNK):
+    for numbers in batched(unseen.iterator(), PORTION):
         waiting = SourceRecordVersion.objects.filter(source_record__in=numbers, state=State.PENDING)
         overtaken = list(waiting.values_list("source_record", flat=True))
         if overtaken:
@@ -85,34 +86,16 @@ def _is_worth(crew: Crew, source: Source, files: Iterable[SourceFile]) -> bool:
     )
 
 
-def _chunks(stream: Stream) -> Iterator[list[tuple[SourceFile, RawRecord]]]:
-    records = iter(stream)
-    while chunk := list(islice(records, portion(CHUNK))):
-        yield chunk
-
-
-def _read(stream: Stream, source: Source) -> Iterator[list[ReadRecord]]:
-    """Yield a source's records in chunks, read by this process; what is new among them is assessed later."""
-    return ([read_record(file.pk, raw, source) for file, raw in chunk] for chunk in _chunks(stream))
-
-
-def _read_by(crew: Crew, stream: Stream, source: Source, fingerprint: str) -> Iterator[list[ReadRecord]]:
-    """Yield a source's records in chunks, read by workers; what is new among them is assessed already."""
-    is_listed = SourceRecord.objects.filter(source=source.name).exists()
-    records = (tuple((file.pk, raw) for file, raw in chunk) for chunk in _chunks(stream))
-    chunks = (Chunk(source.name, fingerprint, is_listed, part) for part in records)
-    return crew.in_order(partial(read_chunk, chunk) for chunk in chunks)
-
-
-def _stage_stream(
-    chunks: Iterable[Sequence[ReadRecord]], run: ImportRun, source: Source, reference: Reference, fingerprint: str
+def _stage_chunks(
+    chunks: Iterable[Sequence[Arrival]], run: ImportRun, source: Source, reference: Reference, fingerprint: str
 ) -> int:
-    def stage(items: Sequence[ReadRecord]) -> None:
+    def stage(items: Sequence[Arrival]) -> None:
         _stage_chunk(items, run, source, reference, fingerprint)
 
-    def reject(item: ReadRecord, error: Exception) -> None:
+    def reject(item: Arrival, error: Exception) -> None:
         finding = replace(refused_by_database(error), pointer=item.raw.pointer)
-        stage([replace(item, raw=replace(item.raw, findings=(*item.raw.findings, finding)), entry=None)])
+        raw = replace(item.raw, findings=(*item.raw.findings, finding))
+        stage([replace(item, raw=raw, content_hash="", read=None)])
 
     count = 0
     started = perf_counter()
@@ -125,47 +108,51 @@ def _stage_stream(
 
 
 def _stage_chunk(
-    read: Sequence[ReadRecord],
-    run: ImportRun,
-    source: Source,
-    reference: Reference,
-    fingerprint: str,
+    arrivals: Sequence[Arrival], run: ImportRun, source: Source, reference: Reference, fingerprint: str
 ) -> None:
+    left = _mark_unchanged(arrivals, run, source, fingerprint)
+    read = [read_arrival(arrival, source) for arrival in left]
     known = _known_records(read, source)
     read = [replace(item, key=item.known_as) if item.known_as in known else item for item in read]
-    seen: dict[str, list[SourceRecord]] = defaultdict(list)  # outcome -> unchanged records
-    fresh: list[tuple[SourceRecord, ReadRecord]] = []
-    for item, record in _matched(read, known, run, source):
-        latest = record.latest_version
-        if latest and _says_the_same(latest, item, fingerprint) and not _is_due(record, latest):
-            seen[_outcome_again(latest)].append(record)
-        else:
-            fresh.append((record, item))
-    for outcome, records in seen.items():
-        SourceRecord.objects.filter(pk__in=[record.pk for record in records]).update(
-            last_seen_run=run,
-            outcome=outcome,
-            missing_since=None,
-        )
+    fresh = [(record, item) for item, record in _matched(read, known, run, source)]
     for record, _ in fresh:
         record.missing_since = None
     if fresh:
         append_versions(fresh, run, source, reference, fingerprint)
 
 
-def _says_the_same(latest: SourceRecordVersion, item: ReadRecord, fingerprint: str) -> bool:
-    return latest.content_hash == item.content_hash and latest.fingerprint == fingerprint
+def _mark_unchanged(arrivals: Sequence[Arrival], run: ImportRun, source: Source, fingerprint: str) -> list[Arrival]:
+    """Mark the records that say what the ledger has of them as seen, and return the others.
+
+    They are found by their content alone: what says the same, read by the same pipeline, has the same key.
+    """
+    hashes = [arrival.content_hash for arrival in arrivals if arrival.content_hash]
+    free: dict[str, deque[KnownRecord]] = defaultdict(deque)
+    for known in known_as_they_are(hashes, source=source, fingerprint=fingerprint) if hashes else ():
+        if known.last_seen_run != run.pk and not _is_due(known):
+            free[known.content_hash].append(known)
+    seen: dict[str, list[int]] = defaultdict(list)  # outcome -> records
+    left = []
+    for arrival in arrivals:
+        if rows := free.get(arrival.content_hash):
+            known = rows.popleft()
+            seen[_outcome_again(known.state)].append(known.record)
+        else:
+            left.append(arrival)
+    for outcome, records in seen.items():
+        SourceRecord.objects.filter(pk__any=records).update(last_seen_run=run, outcome=outcome, missing_since=None)
+    return left
 
 
-def _is_due(record: SourceRecord, latest: SourceRecordVersion) -> bool:
+def _is_due(known: KnownRecord) -> bool:
     """Return whether a record that says the same is loaded anew all the same: it was asked for, or it came back."""
-    return record.is_due or (record.withdrawn_in_id is not None and latest.state == State.LOADED)
+    return known.is_due or (known.is_withdrawn and known.state == State.LOADED)
 
 
-def _outcome_again(latest: SourceRecordVersion) -> str:
+def _outcome_again(state: str) -> str:
     """Return the outcome of a record that says what it said before: rejects stay rejects, what was never loaded waits."""
     again = {State.REJECTED: Outcome.REJECTED, State.DISCARDED: Outcome.REJECTED, State.PENDING: Outcome.PENDING}
-    return again.get(State(latest.state), Outcome.UNCHANGED)
+    return again.get(State(state), Outcome.UNCHANGED)
 
 
 def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list[SourceRecord]]:
@@ -173,7 +160,7 @@ def _known_records(read: Sequence[ReadRecord], source: Source) -> dict[str, list
     known: dict[str, list[SourceRecord]] = defaultdict(list)
     keys = {key for item in read for key in (item.key, item.known_as) if key}
     rows = (
-        SourceRecord.objects.filter(source=source.name, key__in=keys)
+        SourceRecord.objects.filter(source=source.name, key__any=keys)
         .select_related("latest_version")
         .defer("latest_version__raw", "latest_version__standardised", "latest_version__findings")
         .order_by("key", "occurrence")
@@ -243,7 +230,7 @@ def append_versions(
     old = [record for record, _ in fresh if record.pk]
     overtaken = [r.latest_version_id for r in old if r.latest_version_id and r.latest_version_id != r.good_version_id]
     if overtaken:
-        SourceRecordVersion.objects.filter(pk__in=overtaken).update(state=State.SUPERSEDED)
+        SourceRecordVersion.objects.filter(pk__any=overtaken).update(state=State.SUPERSEDED)
     for record, pk in zip(new, take_ids(SourceRecord, len(new)), strict=True):
         record.pk = pk
     versions = [
@@ -262,7 +249,9 @@ def append_versions(
 def _entries(fresh: Sequence[tuple[SourceRecord, ReadRecord]], source: Source, reference: Reference) -> list[Entry]:
     """Return what to write of each record: what a worker made of it, unless its place is confidential."""
     known = [record.pk for record, _ in fresh if record.pk]
-    hidden = set(SourceRecord.objects.filter(pk__in=known, facility__is_confidential=True).values_list("pk", flat=True))
+    hidden = set(
+        SourceRecord.objects.filter(pk__any=known, facility__is_confidential=True).values_list("pk", flat=True)
+    )
 
     def assess(record: SourceRecord, item: ReadRecord) -> Assessment:
         return assess_record(item, source=source, reference=reference, is_hidden=record.pk in hidden)

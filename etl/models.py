@@ -1,6 +1,7 @@
 """The ledger: runs, the files they read, every source record that was ever seen and every version of it."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -98,12 +99,15 @@ class SourceRecord(models.Model):
         null=True,
         related_name="source_records",
     )
-    latest_version = models.ForeignKey("SourceRecordVersion", on_delete=models.PROTECT, null=True, related_name="+")
+    latest_version = models.ForeignKey(
+        "SourceRecordVersion", on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     good_version = models.ForeignKey(
         "SourceRecordVersion",
         on_delete=models.PROTECT,
         null=True,
         related_name="+",
+        db_index=False,
         help_text="the last that was loaded",
     )
     county_code = models.CharField(max_length=10, blank=True, help_text="of the newest version that is not rejected")
@@ -116,10 +120,11 @@ class SourceRecord(models.Model):
         help_text="blind indexes of its phones and e-mails, hotlines left out",
     )
     number_index = models.CharField(max_length=16, blank=True, help_text="blind index of its registration number")
-    first_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
-    last_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+")
+    first_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # every import writes this in every row: an index on it would be written anew each time, and with it all others
+    last_seen_run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="+", db_index=False)
     outcome = models.CharField(max_length=20, choices=Outcome, help_text="in the run that saw it last")
-    missing_since = models.ForeignKey(ImportRun, on_delete=models.PROTECT, null=True, related_name="+")
+    missing_since = models.ForeignKey(ImportRun, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     is_due = models.BooleanField(default=False, help_text="its facility is folded anew by the next import that sees it")
     withdrawn_in = models.ForeignKey(
         ImportRun,
@@ -146,6 +151,9 @@ class SourceRecord(models.Model):
         indexes = [
             models.Index(fields=["county_code", "source"], name="idx_records_county"),
             models.Index(fields=["identifier"], condition=~Q(identifier=""), name="idx_records_identifier"),
+            models.Index(
+                fields=["missing_since"], condition=Q(missing_since__isnull=False), name="idx_records_missing"
+            ),
             models.Index(fields=["number_index"], condition=~Q(number_index=""), name="idx_records_number"),
         ]
 
@@ -167,7 +175,7 @@ class SourceRecordVersion(models.Model):
     version_id = models.BigAutoField(primary_key=True)
     source_record = models.ForeignKey(SourceRecord, on_delete=models.CASCADE, related_name="versions")
     run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="versions")
-    source_file = models.ForeignKey(SourceFile, on_delete=models.PROTECT, related_name="+")
+    source_file = models.ForeignKey(SourceFile, on_delete=models.PROTECT, related_name="+", db_index=False)
     pointer = models.CharField(max_length=1000, help_text="JSON pointer inside the file")
     content_hash = models.CharField(max_length=64, help_text="keyed hash of the raw record and what it inherits")
     fingerprint = models.CharField(max_length=64, help_text="of the mapping, schemas, aliases and rules that read it")
@@ -201,6 +209,7 @@ class SourceRecordVersion(models.Model):
         indexes = [
             models.Index(fields=["source_record"], condition=Q(state="pending"), name="idx_versions_pending"),
             models.Index(fields=["state", "run"], name="idx_versions_state"),
+            HashIndex(fields=["content_hash"], name="idx_versions_content"),
             models.Index(
                 fields=["source_record"],
                 condition=Q(findings__contains=[{"rule": "registration-number-clash"}]),

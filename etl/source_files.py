@@ -71,7 +71,7 @@ def _run(jobs: Sequence[tuple[str, Path, int, bool]], crew: Crew) -> list[Inspec
     size = sum(path.stat().st_size for _, path, *_ in jobs if path.is_file())
     if not crew.shares_files or len(jobs) < 2 or size < WORTH_A_PROCESS:
         return [_inspect(job) for job in jobs]
-    return list(crew.in_order(partial(_inspect, job) for job in jobs))
+    return [done for done in crew.in_order(partial(_inspect, job) for job in jobs) if done]
 
 
 def _inspect(job: tuple[str, Path, int, bool]) -> Inspection:

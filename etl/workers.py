@@ -60,18 +60,18 @@ class Crew:
         """Whether the workers see this machine's files."""
         return isinstance(self.executor, ProcessExecutor)
 
-    def in_order[T](self, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
-        """Yield what jobs return, in their order; a few are read ahead, so that a long stream is never held."""
-        waiting: deque[Future[Done]] = deque()
+    def in_order[T](self, jobs: Iterable[Callable[[], T] | None]) -> Iterator[T | None]:
+        """Yield what jobs return, in their order, None for no job; a few are read ahead: a long stream is never held."""
+        waiting: deque[Future[Done] | None] = deque()
         try:
             for job in jobs:
-                waiting.append(self._submit(job))
+                waiting.append(self._submit(job) if job else None)
                 if len(waiting) > self.count * AHEAD:
                     yield self._result(waiting.popleft())
             while waiting:
                 yield self._result(waiting.popleft())
         finally:
-            _cancel(waiting)
+            _cancel(future for future in waiting if future)
 
     def submit_all[T](self, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
         """Give all jobs to the workers now, and return an iterator over what they return, as they end."""
@@ -89,7 +89,9 @@ class Crew:
         assert self.executor is not None
         return self.executor.submit(run_job, pickle.dumps(job))
 
-    def _result(self, future: Future[Done]) -> Any:
+    def _result(self, future: Future[Done] | None) -> Any:
+        if future is None:
+            return None
         done = future.result()
         self.peak_by_process[done.process] = max(done.peak_mb, self.peak_by_process.get(done.process, 0.0))
         return done.result

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from etl.stages.decoding import shown
@@ -101,6 +102,15 @@ def _children(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _printable(key: str) -> str:
+    return _short_printable(key) if len(key) <= MAX_KEY else _told(key)
+
+
+@lru_cache(maxsize=1024)  # a list has few keys, and each stands in every record
+def _short_printable(key: str) -> str:
+    return _told(key)
+
+
+def _told(key: str) -> str:
     if sum(letter.isdigit() for letter in key) > MOST_DIGITS:
         return "*"  # a key that is data: {"0722 000 111": "OCS"}
     return key if len(key) <= MAX_KEY and key.isprintable() else shown(key, MAX_KEY)
