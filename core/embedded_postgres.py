@@ -56,6 +56,7 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "128MB",
+    "random_page_cost": "1.1",  # a solid-state disk, or all in memory
     "fsync": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",

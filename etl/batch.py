@@ -97,15 +97,16 @@ def _reject_guilty(group: Group, error: Exception, writer: FacilityWriter, run: 
 
 def _without(group: Group, left_out: AbstractSet[Member]) -> Group:
     """Return a group where these members say what they said last, if they were ever loaded, or nothing."""
-    records = [member.row.pk for member in left_out if member.row.good_version_id]
-    before = {row.pk: row for row in SourceRecord.objects.filter(pk__in=records).select_related("good_version")}
+    said_before = SourceRecordVersion.objects.in_bulk(
+        [m.row.good_version_id for m in left_out if m.row.good_version_id]
+    )
     members = []
     for member in group.members:
         if member not in left_out:
             members.append(member)
-        elif (row := before.get(member.row.pk)) and row.good_version:
-            said = opened(row, row.good_version)
-            members.append(replace(member, row=row, record=said, is_pending=False, said_in=row.good_version.run_id))
+        elif before := said_before.get(member.row.good_version_id or 0):
+            said = opened(before.pk, before.standardised)
+            members.append(replace(member, record=said, is_pending=False, said_in=before.run_id))
     return replace(group, members=tuple(members))
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import batched, chain
+from itertools import batched
+from typing import NamedTuple, Self
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from etl.ceiling import portion
 from etl.entries import number_index
@@ -79,7 +80,7 @@ def county_groups(
     That happens where a facility reaches into two counties. The set may grow meanwhile.
     """
     pending = _pending(sources)
-    ids = with_retries(partial(_record_ids, county_code, pending))
+    ids = with_retries(partial(_record_ids, county_code, sources))
     kept: dict[int, Member] = {}
     held = _Held()
     for part in _portions(ids):
@@ -156,14 +157,34 @@ def _save_pairs(held: _Held, pairs: Sequence[Pair], separations: Separations, ru
         save_pairs(held.ids, pairs, changed=held.changed, separations=separations, run=run)
 
 
-def _record_ids(county_code: str, pending: Q) -> list[int]:
-    """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one."""
-    here = SourceRecord.objects.filter(county_code=county_code)
-    moved = here.filter(pending, facility__isnull=False).values_list("facility", flat=True)
-    shared = SourceRecord.objects.filter(facility__any=list(moved)).exclude(county_code=county_code)
-    # in two statements: with OR, the whole table is read for each county
-    rows = [rows.filter(pending | STANDING).order_by().values_list("pk", flat=True) for rows in (here, shared)]
-    return sorted(set(chain(*rows)))
+def _record_ids(county_code: str, sources: Sequence[str]) -> list[int]:
+    """Return the records of a county that are pending or stand for a facility, and those elsewhere that share one.
+
+    Table by table: joined, the plan hangs on how many versions the planner believes to be pending, and may be quadratic.
+    """
+    here = _Place.read(SourceRecord.objects.filter(county_code=county_code), sources)
+    moved = [place.facility for place in here if place.is_pending and place.facility]
+    elsewhere = SourceRecord.objects.filter(facility__any=moved).exclude(county_code=county_code)
+    there = _Place.read(elsewhere, sources) if moved else []
+    return sorted(place.record for place in (*here, *there) if place.is_pending or place.is_standing)
+
+
+class _Place(NamedTuple):
+    """Where a record stands on its way to a facility."""
+
+    record: int
+    facility: int | None
+    is_pending: bool
+    is_standing: bool
+
+    @classmethod
+    def read(cls, rows: QuerySet[SourceRecord], sources: Sequence[str]) -> list[Self]:
+        told = rows.annotate(is_standing=STANDING).order_by()
+        found = list(told.values_list("pk", "facility", "is_standing", "source", "latest_version"))
+        latest = [version for *_, source, version in found if source in sources]
+        pending = SourceRecordVersion.objects.filter(pk__any=latest, state=State.PENDING).order_by()
+        waiting = set(pending.values_list("pk", flat=True))
+        return [cls(pk, facility, version in waiting, is_standing) for pk, facility, is_standing, _, version in found]
 
 
 def _read(ids: Sequence[int], pending: Q, settled: AbstractSet[int]) -> list[Member]:

@@ -212,7 +212,7 @@ def _note_choices(
             )
         if member and not is_pinned:
             FieldChoice.objects.update_or_create(
-                source_record=member.row,
+                source_record_id=member.row.pk,
                 field=name,
                 defaults={"chosen_by": user, "chosen_at": timezone.now()},
             )
@@ -301,7 +301,7 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
             "what a person entered is the facility itself: name the records of sources to take out of it"
         )
     if any(member.row.home_id for member in chosen):
-        came_with = next(member.row.home for member in chosen if member.row.home)
+        came_with = RetiredCode.objects.get(pk=next(m.row.home_id for m in chosen if m.row.home_id)).retired_code
         raise DecisionError(f"these came with {came_with}: take that out first (`duplicates split {came_with}`)")
     if not any(member.row.home_id is None for member in rest):
         raise DecisionError(

@@ -12,6 +12,7 @@ from core.crypto import Unreadable
 from etl.entries import private_contact_indexes
 from etl.facility_rows import column_of, existing_state, planned_targets
 from etl.models import ImportRun, SourceRecord
+from etl.record_rows import RecordRow
 from etl.sources import ENTERED, EXPORTED
 from etl.stages.merge import PLACE
 from etl.stages.plan import FIELDS
@@ -64,7 +65,7 @@ def only_entered(facilities: Collection[int]) -> QuerySet[Facility]:
     return Facility.objects.filter(~sourced, pk__in=facilities).with_details().select_related("created_by")
 
 
-def say_entered(rows: Sequence[SourceRecord]) -> dict[int, tuple[FacilityRecord, frozenset[str]]]:
+def say_entered(rows: Sequence[SourceRecord | RecordRow]) -> dict[int, tuple[FacilityRecord, frozenset[str]]]:
     """Return what each record of an entered facility says: what is pinned there, or came along when it was merged.
 
     Beside it stand the fields ("name", "place") that nobody pinned: a facility cannot be without them.
@@ -82,7 +83,7 @@ def _everything(facility: Facility) -> set[str]:
     return targets | ({POSITION} if hasattr(facility, "coordinate") else set())
 
 
-def _say(row: SourceRecord, facility: Facility) -> tuple[FacilityRecord, frozenset[str]]:
+def _say(row: SourceRecord | RecordRow, facility: Facility) -> tuple[FacilityRecord, frozenset[str]]:
     """Return what a person entered; whether the place is confidential is the facility's own word, which no record lowers."""
     pinned = planned_targets(pin for pin in facility.pins.all() if pin.came_with_id == row.home_id)
     state = existing_state(facility)

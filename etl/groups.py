@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from sys import intern
+from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.entered import say_entered
 from etl.errors import WrongKeyError
 from etl.models import FieldChoice, SourceRecord, SourceRecordVersion
+from etl.record_rows import RecordRow
 from etl.sources import AFTER_ALL, ENTERED, EXPORTED, precedence_by_field, precedence_of
 from etl.stages.canonical import from_canonical
 from etl.stages.merge import Contributor
@@ -36,7 +38,7 @@ class Member:
     facility that it stands for, is confidential.
     """
 
-    row: SourceRecord
+    row: RecordRow = field(hash=False)
     record: FacilityRecord
     is_pending: bool
     said_in: int = 0
@@ -118,32 +120,39 @@ def read_members(
     rows: QuerySet[SourceRecord], *, pending: Q = _NONE, settled: AbstractSet[int] = frozenset()
 ) -> list[Member]:
     """Return source records with what they say, those that are pending with their latest version; `settled` wait no more."""
-    records = list(
-        rows.annotate(is_pending=pending, stands_hidden=F("facility__is_confidential")).order_by(
-            "source", "key", "occurrence"
-        )
-    )
-    version_of = {row.pk: row.latest_version_id if row.is_pending else row.good_version_id for row in records}
+    read = RecordRow.read(rows, pending=pending)
+    version_of = {row.pk: row.latest_version_id if is_pending else row.good_version_id for row, is_pending, _ in read}
     wanted = [pk for pk in version_of.values() if pk]
-    said_by = SourceRecordVersion.objects.filter(pk__any=wanted).only("standardised", "run").order_by()
-    versions = {version.pk: version for version in said_by}
-    entered = say_entered([row for row in records if row.source == ENTERED])
-    chosen = _choices(records)
+    versions = SourceRecordVersion.objects.filter(pk__any=wanted).order_by().values_list("pk", "standardised", "run")
+    said_in = {pk: (standardised, run) for pk, standardised, run in versions}
+    entered = say_entered([row for row, _, _ in read if row.source == ENTERED])
+    chosen = _choices([row.pk for row, _, _ in read])
     members = []
-    for row in records:
-        version = versions.get(version_of[row.pk] or 0)
-        said, last_resort = (opened(row, version), frozenset[str]()) if version else entered[row.pk]
-        is_pending = row.is_pending and row.pk not in settled
-        is_hidden = said.is_confidential or bool(row.stands_hidden)
-        said_in = version.run_id if version else 0
-        members.append(Member(row, said, is_pending, said_in, chosen.get(row.pk, {}), last_resort, is_hidden=is_hidden))
+    for row, is_pending, stands_hidden in read:
+        version = version_of[row.pk]
+        if version:
+            standardised, run = said_in[version]
+            said, last_resort = opened(version, standardised), frozenset[str]()
+        else:
+            (said, last_resort), run = entered[row.pk], 0
+        members.append(
+            Member(
+                row,
+                said,
+                is_pending and row.pk not in settled,
+                run,
+                chosen.get(row.pk, {}),
+                last_resort,
+                is_hidden=said.is_confidential or stands_hidden,
+            )
+        )
     return members
 
 
-def _choices(records: Sequence[SourceRecord]) -> dict[int, dict[str, int]]:
+def _choices(records: Sequence[int]) -> dict[int, dict[str, int]]:
     """Return what people chose where sources disagree: by record, the fields in which it is believed first."""
     choices: dict[int, dict[str, int]] = defaultdict(dict)
-    of_these = FieldChoice.objects.filter(source_record__any=[row.pk for row in records])
+    of_these = FieldChoice.objects.filter(source_record__any=records)
     rows = of_these.order_by("chosen_at", "pk").values_list("source_record", "field")
     for number, (record, name) in enumerate(rows, start=1):
         choices[record][name] = number
@@ -169,12 +178,12 @@ def _by_facility(members: Sequence[Member]) -> dict[int, Group]:
     return {facility: Group(tuple(group), facility) for facility, group in groups.items()}
 
 
-def opened(row: SourceRecord, version: SourceRecordVersion) -> FacilityRecord:
+def opened(version: int, standardised: Any) -> FacilityRecord:
     """Return what a version says; raises WrongKeyError where no key opens it, since folding without it would lose values."""
-    if isinstance(version.standardised, Unreadable):
-        message = f"version {version.pk} of {row} cannot be opened with FIELD_KEYS: add the key it was written with"
+    if isinstance(standardised, Unreadable):
+        message = f"version {version} cannot be opened with FIELD_KEYS: add the key it was written with"
         raise WrongKeyError(message)
-    return from_canonical(version.standardised)
+    return from_canonical(standardised)
 
 
 _NO_CONTACTS: frozenset[str] = frozenset()  # one for all: an empty set is larger than all else of a record

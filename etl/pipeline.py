@@ -32,6 +32,7 @@ from etl.withdraw import count_doubtful, withdraw_missing
 from etl.workers import Crew, open_crew
 
 log = structlog.get_logger(__name__)
+MUCH = 20  # one in so many records
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,15 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
                 log_access, state.run.started_by, "import", f"run:{state.run.pk}", count=summary["totals"]["read"]
             )
             with_retries(note)
-    if summary["totals"]["created"] or summary["totals"]["updated"]:
+    if _is_much(summary["totals"]):
         with suppress(DatabaseError, InterfaceError):  # the run is closed and good; autovacuum comes a minute later
             refresh_statistics()
     return summary
+
+
+def _is_much(totals: Mapping[str, int]) -> bool:
+    """Return whether a run changed so much that the planner should look at the tables again."""
+    return (totals["created"] + totals["updated"]) * MUCH > totals["read"]
 
 
 def _chosen_sources(names: Sequence[str]) -> list[Source]:
