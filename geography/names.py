@@ -31,6 +31,8 @@ _DIRECTIONS = {
     **{digit: (roman,) for digit, roman in _ROMAN_BY_DIGIT.items()},
 }
 
+DIRECTION_WORDS = frozenset(_DIRECTIONS)  # where a name has none of these, it has no direction
+
 # What runs between or past places: "Thika-Garissa Road" lies in neither, "Kisii/Nyamira border" in one of them.
 _LINE_WORDS = frozenset(
     {"rd", "road", "highway", "hwy", "street", "str", "avenue", "ave", "lane", "drive", "way", "bypass"}

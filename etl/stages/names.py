@@ -8,7 +8,7 @@ from sys import intern
 
 from rapidfuzz.distance import OSA
 
-from geography.names import direction_words
+from geography.names import DIRECTION_WORDS, direction_words
 
 # What people write short, and what Swahili lists write, in the lists that were seen.
 _SHORT_FORMS = {
@@ -47,26 +47,30 @@ _LONG_GENERIC = ("hospital", "dispensary", "health", "centre", "clinic", "medica
 _SMALL_WORDS = frozenset({"and", "of", "the", "for", "at", "in"})
 SHORTEST_ACRONYM, SHORTEST_SLIP = 3, 5  # letters
 _WORD = re.compile(r"[^\W_]+")
+# each with a text without which it finds nothing: to look for that is cheap
 _PATTERNS = (
-    (re.compile(r"\A\s*\(?\d{1,3}\s*[.):-]+\s*(?=[^\W\d])"), ""),  # "7 - Mitunguu": a row's number
-    (re.compile(r"\((?:formerly|now|ex|zamani)\b[^)]*\)"), ""),  # "(formerly Migori DH)"
-    (re.compile(r"\bh\s*/\s*c\b"), "health centre"),
-    (re.compile(r"\bh\s*[./]?\s*cent(?:re|er)\b"), "health centre"),
-    (re.compile(r"\bkituo cha afya\b"), "health centre"),
-    (re.compile(r"\bkituo cha polisi\b"), "police station"),
-    (re.compile(r"\bn\s*/\s*home\b"), "nursing home"),
-    (re.compile(r"\bc\s*/\s*r\s*/\s*h\b"), "county referral hospital"),
-    (re.compile(r"\bt\s*&\s*r\b"), "teaching referral"),
-    (re.compile(r"\bs\s*/\s*c(?:ounty)?\b"), "sub county"),
-    (re.compile(r"\bp\s*/\s*s\b"), "police station"),
-    (re.compile(r"\bp\s*/\s*p\b"), "police post"),
-    (re.compile(r"\bp\s*/\s*"), "police "),  # P/STN
-    (re.compile(r"(?<=\b[a-z])\.\s?(?=[a-z]\b)"), ""),  # A.I.C. is one word
-    (re.compile(r"\bgender\s*(?:and|&)?\s*children(?:'?s)?\s*(?:protection)?\s*desk\b"), "gender desk"),
-    (re.compile(r"\bgender desk\s*:\s*yes\b"), "gender desk"),
+    # "Level 5" is what a hospital is, not which one
+    ("level", re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?|one|two|three|four|five|six)\b"), " "),
+    ("", re.compile(r"\A\s*\(?\d{1,3}\s*[.):-]+\s*(?=[^\W\d])"), ""),  # "7 - Mitunguu": a row's number
+    ("(", re.compile(r"\((?:formerly|now|ex|zamani)\b[^)]*\)"), ""),  # "(formerly Migori DH)"
+    ("/", re.compile(r"\bh\s*/\s*c\b"), "health centre"),
+    ("cent", re.compile(r"\bh\s*[./]?\s*cent(?:re|er)\b"), "health centre"),
+    ("kituo", re.compile(r"\bkituo cha afya\b"), "health centre"),
+    ("kituo", re.compile(r"\bkituo cha polisi\b"), "police station"),
+    ("/", re.compile(r"\bn\s*/\s*home\b"), "nursing home"),
+    ("/", re.compile(r"\bc\s*/\s*r\s*/\s*h\b"), "county referral hospital"),
+    ("&", re.compile(r"\bt\s*&\s*r\b"), "teaching referral"),
+    ("/", re.compile(r"\bs\s*/\s*c(?:ounty)?\b"), "sub county"),
+    ("/", re.compile(r"\bp\s*/\s*s\b"), "police station"),
+    ("/", re.compile(r"\bp\s*/\s*p\b"), "police post"),
+    ("/", re.compile(r"\bp\s*/\s*"), "police "),  # P/STN
+    (".", re.compile(r"(?<=\b[a-z])\.\s?(?=[a-z]\b)"), ""),  # A.I.C. is one word
+    ("desk", re.compile(r"\bgender\s*(?:and|&)?\s*children(?:'?s)?\s*(?:protection)?\s*desk\b"), "gender desk"),
+    ("desk", re.compile(r"\bgender desk\s*:\s*yes\b"), "gender desk"),
 )
-# "Level 5" is what a hospital is, not which one
-_LEVEL = re.compile(r"\blevel\s*(?:[1-6]|i{1,3}|iv|vi?|one|two|three|four|five|six)\b")
+
+
+_NO_DIRECTION: frozenset[str] = frozenset()  # one for all names: an empty set takes 216 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +101,11 @@ def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozen
     `place_words` are the words of the gazetteer's names: two of them are two places, however alike they are spelt.
     """
     folded = unicodedata.normalize("NFKD", name).casefold().replace("'", "").replace("\u2019", "")
-    folded = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    folded = _LEVEL.sub(" ", folded)
-    for pattern, full in _PATTERNS:
-        folded = pattern.sub(full, folded)
+    if not folded.isascii():
+        folded = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    for needed, pattern, full in _PATTERNS:
+        if needed in folded:
+            folded = pattern.sub(full, folded)
     short_forms = _SHORT_FORMS | _SHORT_FORMS_OF_POLICE if kind == "police" else _SHORT_FORMS
     spelt_out = (short_forms.get(word, word) for word in _WORD.findall(folded))
     words = " ".join(spelt_out).split()
@@ -111,7 +116,8 @@ def read_name(name: str, *, kind: str = "", place_words: frozenset[str] = frozen
     text = " ".join(words)
     core = tuple(sorted(set(own)))
     places = tuple(word for word in core if word in place_words)
-    return FacilityName(text, core, "".join(own), len(own), direction_words(text), places)
+    directions = _NO_DIRECTION if DIRECTION_WORDS.isdisjoint(words) else direction_words(text)
+    return FacilityName(text, core, "".join(own), len(own), directions, places)
 
 
 @lru_cache(maxsize=20_000)
