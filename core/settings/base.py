@@ -181,11 +181,11 @@ ETL_MAX_RETRIES = whole_number("ETL_MAX_RETRIES", default=3)  # of a batch, afte
 ETL_TIMEOUT_SECONDS = whole_number("ETL_TIMEOUT_SECONDS", default=300)  # for a batch with its retries
 ETL_BREAKER_FAILURES = whole_number("ETL_BREAKER_FAILURES", default=5)  # in a row, then the run stops
 ETL_BREAKER_SECONDS = whole_number("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
-ETL_WORKERS = min(whole_number("ETL_WORKERS", default=4), os.cpu_count() or 1)
 ETL_WORTH_WORKERS = whole_number("ETL_WORTH_WORKERS", default=2000)  # records: starting a process costs about a second
-ETL_CLUSTER_URL: str = env.str(
-    "ETL_CLUSTER_URL", default=""
-)  # of a Dask scheduler, whose workers do what processes would
+# of a Dask scheduler, whose workers do what processes of this machine would
+ETL_CLUSTER_URL: str = env.str("ETL_CLUSTER_URL", default="")
+_most = whole_number("ETL_WORKERS", default=4)
+ETL_WORKERS = _most if ETL_CLUSTER_URL else min(_most, os.cpu_count() or 1)  # on a cluster, all of its workers; 1: none
 ETL_MAX_MEMORY_MB = whole_number("ETL_MAX_MEMORY_MB", default=512)  # of each process; above it a run reads less at once
 ETL_MAX_FILE_MB = whole_number("ETL_MAX_FILE_MB", default=2048)
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
