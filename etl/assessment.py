@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -54,8 +53,7 @@ class ReadRecord:
     """A raw record, who it is and what it says, before anything is decided about it; `file_id` is that of its SourceFile.
 
     Of one that tells of a survivor only keyed hashes are left; `known_as` is then the key of the row that it has if the ledger
-    knew it before, and is stored nowhere. `rank` orders the records of one key, the same way on every machine. `entry`: a
-    worker assessed it already.
+    knew it before, and is stored nowhere. `entry`: a worker assessed it already.
     """
 
     raw: RawRecord
@@ -64,7 +62,6 @@ class ReadRecord:
     key: str
     name_hash: str
     content_hash: str
-    rank: str
     known_as: str = ""
     entry: Entry | None = None
 
@@ -164,30 +161,13 @@ def read_record(file_id: int, raw: RawRecord, source: Source) -> ReadRecord:
     except Exception as error:  # as in assess()
         log.exception("record unreadable", code="record-unreadable", source=source.name)
         raw, staged = replace(raw, findings=(*raw.findings, _unreadable(error))), StagedFacility(name="")
-    content = content_of(raw)
-    return ReadRecord(
-        raw=raw,
-        file_id=file_id,
-        staged=staged,
-        key=natural_key(staged),
-        name_hash=name_hash(staged),
-        content_hash=hash_content(content),
-        rank=_rank(content),
-    )
+    return ReadRecord(raw, file_id, staged, natural_key(staged), name_hash(staged), hash_content(raw))
 
 
-def content_of(raw: RawRecord) -> str:
-    """Return all that a record says, the same text whatever the order of its members."""
-    return json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
-
-
-def hash_content(content: str) -> str:
-    """Return the keyed hash by which the ledger knows what a record says."""
+def hash_content(raw: RawRecord) -> str:
+    """Return the keyed hash by which the ledger knows what a record says, whatever the order of its members."""
+    content = json.dumps([raw.payload, dict(raw.inherited)], sort_keys=True, default=str)
     return blind_index(content, purpose="record content")
-
-
-def _rank(content: str) -> str:
-    return sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _kept_out(file_id: int, raw: RawRecord, source: Source, members: Sequence[str]) -> ReadRecord:
@@ -197,7 +177,6 @@ def _kept_out(file_id: int, raw: RawRecord, source: Source, members: Sequence[st
     except Exception:  # noqa: BLE001 - its words may stand in the error, and it is rejected anyway
         staged = StagedFacility(name="")
     key = natural_key(staged)
-    content = content_of(raw)
     kept_out = replace(raw, payload=None, inherited={}, findings=(_survivor_data(members),))
     return ReadRecord(
         raw=kept_out,
@@ -205,8 +184,7 @@ def _kept_out(file_id: int, raw: RawRecord, source: Source, members: Sequence[st
         staged=StagedFacility(name=""),
         key=f"kept-out:{blind_index(key, purpose='record kept out')[:40]}",
         name_hash=blind_index(key, purpose="record kept out")[:16],
-        content_hash=hash_content(content),
-        rank=_rank(content),
+        content_hash=hash_content(raw),
         known_as=key,
     )
 

@@ -105,7 +105,7 @@ def _without(group: Group, left_out: AbstractSet[Member]) -> Group:
         if member not in left_out:
             members.append(member)
         elif before := said_before.get(member.row.good_version_id or 0):
-            said = opened(before.pk, before.standardised)
+            said = opened(member.row, before.pk, before.standardised)
             members.append(replace(member, record=said, is_pending=False, said_in=before.run_id))
     return replace(group, members=tuple(members))
 

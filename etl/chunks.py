@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.db.models import F
 
-from etl.assessment import ReadRecord, content_of, hash_content, read_record
+from etl.assessment import ReadRecord, hash_content, read_record
 from etl.ceiling import portion
 from etl.entries import read_and_assess
 from etl.models import SourceFile, SourceRecordVersion
@@ -40,7 +40,7 @@ def read_chunks(stream: Stream, *, is_listed: bool) -> Iterator[list[Arrival]]:
     """Yield a source's records in chunks; `is_listed`: the ledger has records of the source."""
     records = iter(stream)
     while chunk := list(islice(records, portion(CHUNK))):
-        yield [Arrival(f.pk, raw, hash_content(content_of(raw)) if is_listed else "") for f, raw in chunk]
+        yield [Arrival(f.pk, raw, hash_content(raw) if is_listed else "") for f, raw in chunk]
 
 
 def read_chunks_by(

@@ -132,7 +132,7 @@ def read_members(
         version = version_of[row.pk]
         if version:
             standardised, run = said_in[version]
-            said, last_resort = opened(version, standardised), frozenset[str]()
+            said, last_resort = opened(row, version, standardised), frozenset[str]()
         else:
             (said, last_resort), run = entered[row.pk], 0
         members.append(
@@ -178,10 +178,10 @@ def _by_facility(members: Sequence[Member]) -> dict[int, Group]:
     return {facility: Group(tuple(group), facility) for facility, group in groups.items()}
 
 
-def opened(version: int, standardised: Any) -> FacilityRecord:
+def opened(row: RecordRow, version: int, standardised: Any) -> FacilityRecord:
     """Return what a version says; raises WrongKeyError where no key opens it, since folding without it would lose values."""
     if isinstance(standardised, Unreadable):
-        message = f"version {version} cannot be opened with FIELD_KEYS: add the key it was written with"
+        message = f"version {version} of {row.source} · {row.pk} cannot be opened with FIELD_KEYS: add the key of its time"
         raise WrongKeyError(message)
     return from_canonical(standardised)
 

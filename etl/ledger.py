@@ -1,6 +1,6 @@
 """Pass 1: a source's record stream becomes versions in the ledger, pending or rejected; nothing else is touched."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import batched
@@ -180,7 +180,8 @@ def _matched(
     """
     free = {key: [row for row in rows if row.last_seen_run_id != run.pk] for key, rows in known.items()}
     matched: list[tuple[ReadRecord, SourceRecord]] = []
-    waiting = sorted(read, key=lambda item: (item.key, item.rank))
+    often = Counter(item.key for item in read)
+    waiting = sorted(read, key=lambda item: (item.key, repr(item.staged) if often[item.key] > 1 else ""))
     for fits in (_holds_content, _has_name, _is_any):
         left: list[ReadRecord] = []
         for item in waiting:

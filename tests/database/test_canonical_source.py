@@ -318,7 +318,7 @@ def test_the_code_of_a_confidential_place_is_refused_and_nothing_is_told(
     assert "Kibera" not in told
     del (after := registry())["GVRC-NEW"]
     assert after == before
-    assert row_versions()["facilities"][:1] == rows["facilities"]
+    assert set(rows["facilities"]) < set(row_versions()["facilities"])
     assert rejects(replay(RejectFilter(source="canonical"), user=User.import_user())) == {"place-confidential": 2}
 
 
