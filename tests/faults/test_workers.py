@@ -30,7 +30,7 @@ from etl.pipeline import ImportOptions, import_facilities
 from etl.workers import ATTEMPTS, ProcessExecutor, open_crew
 from facilities.models import Facility
 from tests.faults.test_kills import manage, spoken, url_of_test_database
-from tests.faults.world import PATIENCE, Left, empty_registry, left_behind, wait_for, wait_until_alone
+from tests.faults.world import PATIENCE, Left, all_or_sample, empty_registry, left_behind, wait_for, wait_until_alone
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 RECORDS = 1_200
@@ -85,7 +85,7 @@ def alone(folder: Path) -> Outcome:
     return _alone[folder]
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", all_or_sample([2, 4], [4]))
 def test_workers_leave_the_same_registry(workers: int, folder: Path, alone: Outcome) -> None:
     summary = imported(folder, workers)
     assert summary["workers"]["count"] == workers
@@ -213,7 +213,7 @@ def worth_it_for_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETL_WORTH_WORKERS", "50")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", all_or_sample([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], [signal.SIGKILL]))
 @pytest.mark.usefixtures("worth_it_for_commands")
 def test_workers_do_not_outlive_their_parent(number: signal.Signals, folder: Path, alone: Outcome) -> None:
     process = manage(url_of_test_database(), *arguments(folder))
