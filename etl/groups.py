@@ -181,7 +181,9 @@ def _by_facility(members: Sequence[Member]) -> dict[int, Group]:
 def opened(row: RecordRow, version: int, standardised: Any) -> FacilityRecord:
     """Return what a version says; raises WrongKeyError where no key opens it, since folding without it would lose values."""
     if isinstance(standardised, Unreadable):
-        message = f"version {version} of {row.source} · {row.pk} cannot be opened with FIELD_KEYS: add the key of its time"
+        message = (
+            f"version {version} of {row.source} · {row.pk} cannot be opened with FIELD_KEYS: add the key of its time"
+        )
         raise WrongKeyError(message)
     return from_canonical(standardised)
 

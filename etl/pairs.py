@@ -1,8 +1,9 @@
 """Duplicate pairs in the database: what matching found, refreshed where records change, never over a person's decision."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import batched
 
 from django.db.models import Q
 
@@ -10,6 +11,7 @@ from etl.models import DuplicatePair, ImportRun, SourceRecord
 from etl.stages.records import Pair, Verdict
 
 Decision = DuplicatePair.Decision
+AT_ONCE = 500  # pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,29 @@ def save_pairs(
     resembles the other.
     """
     found = {_ids(records[pair.first], records[pair.second]): pair for pair in pairs}
-    if not found and not changed:
-        return
-    touching = DuplicatePair.objects.filter(Q(first__in=changed) | Q(second__in=changed) | _any_pair(found))
-    known = {(pair.first_id, pair.second_id): pair for pair in touching}
-    open_pairs = {ids for ids, pair in known.items() if pair.decision == Decision.TO_REVIEW}
-    gone = [known[ids].pk for ids in open_pairs - found.keys() if changed & set(ids)]
-    DuplicatePair.objects.filter(pk__in=gone).delete()
-    row_of = SourceRecord.objects.in_bulk({pk for ids in found for pk in ids})
-    asked = _facilities_asked_about(row_of.values(), except_for=known)
+    if changed:
+        _close(changed, except_for=found)
+    for part in batched(sorted(found), AT_ONCE):  # a county may have ten thousands
+        _save({ids: found[ids] for ids in part}, except_for=found, separations=separations, run=run)
+
+
+def _close(changed: Collection[int], *, except_for: Collection[tuple[int, int]]) -> None:
+    """Remove the open questions about records that changed which matching asks no more."""
+    touching = DuplicatePair.objects.filter(Q(first__any=changed) | Q(second__any=changed), decision=Decision.TO_REVIEW)
+    gone = [pk for pk, *ids in touching.values_list("pk", "first", "second") if tuple(ids) not in except_for]
+    DuplicatePair.objects.filter(pk__any=gone).delete()
+
+
+def _save(
+    found: Mapping[tuple[int, int], Pair],
+    *,
+    except_for: Collection[tuple[int, int]],
+    separations: Separations,
+    run: ImportRun,
+) -> None:
+    known = {(pair.first_id, pair.second_id): pair for pair in DuplicatePair.objects.filter(_any_pair(found))}
+    row_of = SourceRecord.objects.only("facility", "home").in_bulk({pk for ids in found for pk in ids})
+    asked = _facilities_asked_about(row_of.values(), except_for=except_for)
     fresh = [
         _pair_row(ids, pair, run)
         for ids, pair in found.items()
@@ -80,7 +96,6 @@ def save_pairs(
         update_conflicts=True,
         unique_fields=["first", "second"],
         update_fields=["score", "features", "reason", "decision", "run"],
-        batch_size=1000,
     )
 
 
@@ -89,7 +104,7 @@ def _facilities_asked_about(
 ) -> set[tuple[int, int]]:
     """Return the pairs of facilities that another open pair already asks about."""
     facilities = {row.facility_id for row in rows if row.facility_id}
-    pairs = DuplicatePair.objects.filter(decision=Decision.TO_REVIEW, first__facility__in=facilities)
+    pairs = DuplicatePair.objects.filter(decision=Decision.TO_REVIEW, first__facility__any=facilities)
     asked = pairs.values_list("first", "second", "first__facility", "second__facility")
     return {_ids(one, other) for first, second, one, other in asked if other and (first, second) not in except_for}
 
@@ -115,7 +130,7 @@ def _says_the_same(known: DuplicatePair | None, row: DuplicatePair) -> bool:
 
 def _any_pair(ids: Collection[tuple[int, int]]) -> Q:
     firsts, seconds = [pair[0] for pair in ids], [pair[1] for pair in ids]
-    return Q(first__in=firsts, second__in=seconds)
+    return Q(first__any=firsts, second__any=seconds)
 
 
 def _pair_row(ids: tuple[int, int], pair: Pair, run: ImportRun) -> DuplicatePair:

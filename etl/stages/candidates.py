@@ -9,7 +9,7 @@ l = 1, where both give contacts and share none. So the blocks below are compared
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ ROUNDING = 1e-9  # two equal facilities without contacts score 0.8 exactly
 FEW = 20  # of many records of one place, with one code or contact, so many are paired with others
 CELLS_AT_ONCE = 4_000_000  # of a matrix of names: 16 MB of float32
 PAIRS_AT_ONCE = 200_000
+TEXTS_AT_ONCE = 2_000  # as wide as the longest of them, several times 8 bytes a letter
 MARGIN = 0.01  # percent by which a float32 may be off: what lies so near the cut-off is scored again
 LONG = 48  # letters: two shorter names that are 98 % alike differ in one letter at most
 ALL_LEVELS, ONE_CONSTITUENCY, ONE_COUNTY = 1.0, 2 / 3, 1 / 2  # agreeing levels of those known
@@ -41,6 +42,18 @@ class Candidates(NamedTuple):
     first: Indexes
     second: Indexes
     share_contact: bool
+
+
+def shared[K: Hashable](keys: Iterable[K]) -> list[list[int]]:
+    """Return the places of the keys that come more than once, group by group; no list is made of what comes once."""
+    place_of: dict[K, int | list[int]] = {}
+    for place, key in enumerate(keys):
+        before = place_of.setdefault(key, place)
+        if isinstance(before, list):
+            before.append(place)
+        elif before != place:
+            place_of[key] = [before, place]
+    return [group for group in place_of.values() if isinstance(group, list)]
 
 
 def similarity(one: MatchRecord, other: MatchRecord) -> float:
@@ -92,11 +105,9 @@ def find_namesakes(records: Sequence[MatchRecord]) -> Iterator[Candidates]:
     """
     is_new = np.array([record.is_new for record in records], dtype=bool)
     constituencies = np.array([record.constituency for record in records], dtype=object)
-    for kind in ("core_text", "joined"):
-        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for index, record in enumerate(records):
-            groups[record.county, getattr(record.name, kind)].append(index)
-        several = (np.array(group, dtype=np.intp) for group in groups.values() if len(group) > 1)
+    for kind in ("core", "joined"):
+        groups = shared((record.county, getattr(record.name, kind)) for record in records)
+        several = (np.array(group, dtype=np.intp) for group in groups)
         blocks = (block for members in several for block in _triangle(members, is_new, constituencies))
         for first, second in _in_portions(blocks):
             yield Candidates(first, second, share_contact=False)
@@ -359,14 +370,23 @@ def _of_two_constituencies(
 def _letter_sums(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return the sum (modulo 2^64) of the codes of each text's letters, and the codes of all letters that occur.
 
-    A letter's code is its code point mixed by splitmix64 (Steele, Lea and Flood 2014): sums meet by chance once in 2^64.
+    A letter's code is its code point mixed, so that sums meet by chance once in 2^64.
     """
-    letters = np.array(texts, dtype=np.str_)
-    points = letters.view(np.uint32).reshape(len(texts), -1).astype(np.uint64)
-    alphabet, places = np.unique(points, return_inverse=True)
-    codes = alphabet * np.uint64(0x9E3779B97F4A7C15)
+    sums = [np.zeros(0, np.uint64)]
+    alphabet: set[int] = set()
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        letters = np.array(texts[start : start + TEXTS_AT_ONCE], dtype=np.str_)
+        points = letters.view(np.uint32).reshape(len(letters), -1).astype(np.uint64)
+        sums.append(
+            np.where(points == 0, np.uint64(0), _mixed(points)).sum(axis=1, dtype=np.uint64)
+        )  # 0 pads the shorter
+        alphabet.update(np.unique(points).tolist())
+    return np.concatenate(sums), _mixed(np.array(sorted(alphabet - {0}), dtype=np.uint64))
+
+
+def _mixed(points: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the code of each code point: splitmix64 (Steele, Lea and Flood 2014)."""
+    codes = points * np.uint64(0x9E3779B97F4A7C15)
     codes = (codes ^ (codes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     codes = (codes ^ (codes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    codes ^= codes >> np.uint64(31)
-    codes[alphabet == 0] = 0  # what pads the shorter texts
-    return codes[places.reshape(points.shape)].sum(axis=1, dtype=np.uint64), codes[alphabet != 0]
+    return codes ^ (codes >> np.uint64(31))

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import chain, combinations
@@ -10,7 +10,7 @@ from itertools import chain, combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from etl.stages.candidates import FEW, find_candidates, find_namesakes
+from etl.stages.candidates import FEW, find_candidates, find_namesakes, shared
 from etl.stages.evidence import InBulk, find_veto, judge
 from etl.stages.records import MatchRecord, Pair, Verdict
 
@@ -105,29 +105,30 @@ class _Matching:
                     seen.add(pair)
                     yield pair
 
-    def _by_identity(self, twins: dict[int, list[int]]) -> Iterator[tuple[int, int]]:
+    def _by_identity(self, twins: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
         """Yield pairs that are looked at whatever their score: twins, and those that have in common what may decide.
 
         That is a national code, a facility, a natural key or a private contact.
         """
-        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for index, record in enumerate(self._records):
-            if record.identifier:
-                groups["identifier", record.identifier].append(index)
-            if record.facility is not None:
-                groups["facility", str(record.facility)].append(index)
-            groups["key", record.source, record.key].append(index)
-        for index in twins:
-            record = self._records[index]
-            for contact in record.contacts:
-                groups["contact", contact].append(index)
-        for first, others in twins.items():
-            yield from ((first, other) for other in others if self._home[first] != self._home[other])
-        for group in groups.values():
+        yield from (
+            (first, other) for first in twins for other in twins[first] if self._home[first] != self._home[other]
+        )
+        for group in self._groups_by_identity(twins):
             for one, other in _pairs_of(group):
                 is_new = self._records[one].is_new or self._records[other].is_new
                 if is_new and self._records[one].code != self._records[other].code:
                     yield one, other
+
+    def _groups_by_identity(self, twins: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
+        """Yield the records that have one of these in common, one kind after another: of a large county each takes room."""
+        records = self._records
+        for kind in (lambda r: r.identifier, lambda r: r.facility, lambda r: (r.source, r.key)):
+            known = [place for place, record in enumerate(records) if kind(record) not in ("", None)]
+            for group in shared(kind(records[place]) for place in known):
+                yield [known[place] for place in group]
+        given = [(index, contact) for index in twins for contact in sorted(records[index].contacts)]
+        for group in shared(contact for _, contact in given):
+            yield [given[place][0] for place in group]
 
     def _settle(self, members: Sequence[int], newcomers: "_Sets", final: "_Sets") -> None:
         """Bring together what may be: all of them, or, where they would join facilities, what is new among itself."""
@@ -254,31 +255,35 @@ def _homes(records: Sequence[MatchRecord]) -> list[int]:
 
 def _find_crowds(records: Sequence[MatchRecord], homes: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return for each record a number of its name's own words if more than CROWD places bear them there, else -1."""
-    places: dict[tuple[str, str, str], set[int]] = defaultdict(set)
-    for record, home in zip(records, homes.tolist(), strict=True):
-        places[record.county, record.constituency, record.name.core_text].add(home)
-    crowds = {name: number for number, name in enumerate(places) if len(places[name]) > CROWD}
-    names = ((record.county, record.constituency, record.name.core_text) for record in records)
-    return np.array([crowds.get(name, -1) for name in names], dtype=np.intp)
+    crowds = np.full(len(records), -1, dtype=np.intp)
+    groups = shared((record.county, record.constituency, record.name.core) for record in records)
+    for number, group in enumerate(groups):
+        if len(set(homes[group].tolist())) > CROWD:
+            crowds[group] = number
+    return crowds
 
 
-def _twins(records: Sequence[MatchRecord]) -> dict[int, list[int]]:
+def _twins(records: Sequence[MatchRecord]) -> dict[int, Sequence[int]]:
     """Return the records that differ in nothing that matching looks at, by the first of them.
 
     What holds of a pair with the first holds with every twin; the first is a new one where one is.
     """
-    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for index, record in enumerate(records):
-        groups[
-            record.source, record.name, record.facility_type, record.kind, record.county, record.constituency, record.ward,
-            record.identifier, record.registration_number, record.point, record.blur_km, record.contacts, record.emails,
-            record.is_missing, record.is_hidden,
-        ].append(index)  # fmt: skip
-    twins = {}
-    for group in groups.values():
+    twins: dict[int, Sequence[int]] = dict.fromkeys(range(len(records)), ())
+    for group in shared(map(_what_matching_looks_at, records)):
         first = next((index for index in group if records[index].is_new), group[0])
-        twins[first] = [index for index in group if index != first]
-    return dict(sorted(twins.items()))
+        others = [index for index in group if index != first]
+        for index in others:
+            del twins[index]
+        twins[first] = others
+    return twins
+
+
+def _what_matching_looks_at(record: MatchRecord) -> tuple[object, ...]:
+    return (
+        record.source, record.name, record.facility_type, record.kind, record.county, record.constituency, record.ward,
+        record.identifier, record.registration_number, record.point, record.blur_km, record.contacts, record.emails,
+        record.is_missing, record.is_hidden,
+    )  # fmt: skip
 
 
 def _pairs_of(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:
