@@ -62,7 +62,7 @@ def counties_that_reach_out() -> set[str]:
     """Return the codes of the counties that hold records of a facility which has records in another county, too."""
     standing = SourceRecord.objects.filter(facility__isnull=False).order_by().values("facility")
     in_two = standing.annotate(counties=Count("county_code", distinct=True)).filter(counties__gt=1)
-    records = SourceRecord.objects.filter(facility__in=list(in_two.values_list("facility", flat=True)))
+    records = SourceRecord.objects.filter(facility__any=in_two.values_list("facility", flat=True))
     return set(records.order_by().values_list("county_code", flat=True).distinct())
 
 

@@ -80,7 +80,7 @@ def _settle_numbers(run: ImportRun, writer: FacilityWriter, batch_size: int) -> 
     of_losers = losers.filter(source_record__facility__isnull=False)
     # in two statements: joined, a plan made before the tables grew may be quadratic
     ids: set[int] = with_retries(partial(set, of_losers.values_list("source_record__facility", flat=True)))
-    rows = Facility.objects.filter(pk__in=ids).order_by("facility_code")
+    rows = Facility.objects.filter(pk__any=ids).order_by("facility_code")
     facilities: list[int] = with_retries(partial(list, rows.values_list("pk", flat=True)))
     for part in batched(facilities, batch_size):
         standing = with_retries(partial(standing_groups, part))
