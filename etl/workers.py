@@ -12,7 +12,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -45,10 +45,14 @@ class Done:
 
 @dataclass(slots=True)
 class Crew:
-    """The workers of a run, started when the first job is given to them; without an executor the run works alone."""
+    """The workers of a run, started when the first job is given to them; without an executor the run works alone.
+
+    `losses` are what the executor raises where it has lost its workers for good.
+    """
 
     count: int = 1
     executor: Executor | None = None
+    losses: tuple[type[Exception], ...] = ()
     peak_by_process: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -92,7 +96,13 @@ class Crew:
     def _result(self, future: Future[Done] | None) -> Any:
         if future is None:
             return None
-        done = future.result()
+        try:
+            done = future.result()
+        except self.losses as error:
+            message = (
+                "the cluster lost its workers, or its scheduler, and with them what they did: import with --resume"
+            )
+            raise WorkerDiedError(message) from error
         self.peak_by_process[done.process] = max(done.peak_mb, self.peak_by_process.get(done.process, 0.0))
         return done.result
 
@@ -218,7 +228,7 @@ def run_job(job: bytes) -> Done:
 def _cluster(url: str) -> Iterator[Crew]:
     """Give the workers of a Dask cluster; raises ClusterError where there are none."""
     try:
-        from distributed import Client  # noqa: PLC0415 - an extra, not installed everywhere
+        from distributed import Client, KilledWorker  # noqa: PLC0415 - an extra, not installed everywhere
     except ImportError as error:
         message = (
             "ETL_CLUSTER_URL is set, but dask.distributed is not installed: install the extra `cluster`, or unset it"
@@ -236,9 +246,10 @@ def _cluster(url: str) -> Iterator[Crew]:
         if not count:
             message = "the Dask cluster at ETL_CLUSTER_URL has no workers: start some, or unset it to work here"
             raise ClusterError(message)
-        executor = client.get_executor(pure=False, retries=ATTEMPTS - 1)
+        # without retries: a dead worker's job is done again anyway, and what a job raises is raised here, as of a process
+        executor = client.get_executor(pure=False)
         try:
-            yield Crew(count, executor)
+            yield Crew(count, executor, losses=(CancelledError, KilledWorker))
         finally:
             with suppress(Exception):
                 executor.shutdown(wait=False)

@@ -237,7 +237,10 @@ def test_workers_do_not_outlive_their_parent(number: signal.Signals, folder: Pat
 
 @contextmanager
 def cluster(folder: Path, *, workers: int) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
-    """Give a real Dask scheduler on this machine, and its worker processes, which have only their environment."""
+    """Give a real Dask scheduler on this machine, and its processes: its own first, then its workers'.
+
+    They have only their environment.
+    """
     address = folder / "scheduler.json"
     own = {
         "DJANGO_SETTINGS_MODULE": "core.settings.test", "DATABASE_URL": url_of_test_database(),
@@ -261,7 +264,7 @@ def cluster(folder: Path, *, workers: int) -> Iterator[tuple[str, list["subproce
             return False
 
         wait_for(ready)
-        yield json.loads(address.read_text())["address"], crew
+        yield json.loads(address.read_text())["address"], [scheduler, *crew]
     finally:
         for process in [*crew, scheduler]:
             process.kill()
@@ -285,12 +288,29 @@ def test_a_dask_cluster_leaves_the_same_registry(folder: Path, alone: Outcome, t
 def test_a_worker_of_a_cluster_that_dies_costs_its_county_only(
     folder: Path, alone: Outcome, tmp_path: Path, settings: Any
 ) -> None:
-    with cluster(tmp_path, workers=2) as (url, workers):
+    with cluster(tmp_path, workers=2) as (url, (_, worker, _)):
         settings.ETL_CLUSTER_URL = url
-        with killing(lambda: [psutil.Process(workers[0].pid)], when=partial(has_loaded, 100)) as killed:
+        with killing(lambda: [psutil.Process(worker.pid)], when=partial(has_loaded, 100)) as killed:
             summary = imported(folder, 2)
     assert killed
     assert outcome_of(summary) == alone
+
+
+def test_an_import_whose_cluster_is_lost_can_be_resumed_without_it(
+    folder: Path, alone: Outcome, tmp_path: Path, settings: Any
+) -> None:
+    with cluster(tmp_path, workers=2) as (url, (scheduler, *_)):
+        settings.ETL_CLUSTER_URL = url
+        with (
+            killing(lambda: [psutil.Process(scheduler.pid)], when=partial(has_loaded, 100)) as killed,
+            pytest.raises(WorkerDiedError, match="the cluster lost its workers, or its scheduler"),
+        ):
+            imported(folder, 2)
+    assert killed
+    assert ImportRun.objects.get().status == "interrupted"
+    settings.ETL_CLUSTER_URL = ""
+    assert imported(folder, 1, resume=True)["totals"] == alone.totals
+    assert left_behind() == alone.left
 
 
 def test_no_scheduler_or_no_worker_is_one_clear_error(folder: Path, tmp_path: Path, settings: Any) -> None:
