@@ -15,6 +15,16 @@ _WHAT_READS = (
     "etl/stages/records.py", "etl/stages/rules.py", "etl/stages/survivors.py", "etl/stages/transform.py",
     "etl/stages/validate.py",
 )  # fmt: skip
+_APPS = ("core", "geography", "facilities", "etl")
+
+
+def code_fingerprint() -> str:
+    """Return a SHA-256 over the project's code as it stands on this machine's disk now."""
+    digest = sha256()
+    for path in sorted(path for app in _APPS for path in (_ROOT / app).rglob("*.py")):
+        digest.update(f"{path.relative_to(_ROOT)} {path.stat().st_size} ".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def pipeline_fingerprint(reference: Reference) -> str:

@@ -66,7 +66,7 @@ def read_reference() -> Reference:
 
 @lru_cache(maxsize=1)
 def reference_like(fingerprint: str) -> Reference:
-    """Return the reference data of a run in a worker; raises WorkerDiffersError where code, places or lookups are others here.
+    """Return the reference data of a run in a worker; raises WorkerDiffersError where places or lookups are others here.
 
     Keys that do not fit the database raise KeysDoNotFitError.
     """
@@ -74,7 +74,8 @@ def reference_like(fingerprint: str) -> Reference:
     reference = with_retries(read_reference)
     if pipeline_fingerprint(reference) != fingerprint:
         message = (
-            f"the worker on {gethostname()} has another version of the code than this machine: deploy the same there"
+            f"the worker on {gethostname()} reads other places or lookups than the run: give it the same DATABASE_URL,"
+            " and import with --resume"
         )
         raise WorkerDiffersError(message)
     return reference

@@ -26,12 +26,14 @@ from django.conf import settings
 from django.db import connection
 
 from core.memory import peak_mb
-from etl.errors import ClusterError, WorkerDiedError
+from etl.errors import ClusterError, WorkerDiedError, WorkerDiffersError
+from etl.fingerprint import code_fingerprint
 
 log = structlog.get_logger(__name__)
 ATTEMPTS = 3  # at one job, by as many workers
 PATIENCE_S = 10  # for a cluster's scheduler to answer
 AHEAD = 2  # jobs for each worker that wait read and unread, where their results are wanted in order
+CODE = code_fingerprint()  # of what this process runs: read when it begins, since what is deployed later is not that
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Crew:
 
     def _submit(self, job: Callable[[], object]) -> Future[Done]:
         assert self.executor is not None
-        return self.executor.submit(run_job, pickle.dumps(job))
+        return self.executor.submit(run_job, CODE, pickle.dumps(job))
 
     def _result(self, future: Future[Done] | None) -> Any:
         if future is None:
@@ -213,8 +215,14 @@ def _end_with_parent() -> None:
         os._exit(1)  # what is open is rolled back
 
 
-def run_job(job: bytes) -> Done:
-    """Do a pickled job in this process, which knows the project and has its settings in its environment."""
+def run_job(code: str, job: bytes) -> Done:
+    """Do a pickled job in this process, which has its settings in its environment; raises WorkerDiffersError.
+
+    `code` is the fingerprint of what the giver of the job runs.
+    """
+    if code != CODE:
+        message = f"the worker on {socket.gethostname()} runs other code than this machine: deploy the same there, start it anew"
+        raise WorkerDiffersError(message)
     if not apps.ready:
         django.setup()
         if _parent:

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -24,10 +25,16 @@ from django.conf import settings
 from django.db import connection
 
 from benchmarks.records import write_sources
-from etl.errors import ClusterError, WorkerDiedError
+from etl.chunks import read_chunk
+from etl.counties import CountyJob, load_county
+from etl.county import pending_counties, read_surroundings
+from etl.errors import ClusterError, SupersededError, WorkerDiedError, WorkerDiffersError
+from etl.fingerprint import pipeline_fingerprint
 from etl.models import DuplicatePair, ImportRun, SourceRecordVersion
 from etl.pipeline import ImportOptions, import_facilities
-from etl.workers import ATTEMPTS, ProcessExecutor, open_crew
+from etl.reference import read_reference
+from etl.sources import SOURCES
+from etl.workers import ATTEMPTS, CODE, ProcessExecutor, open_crew, run_job
 from facilities.models import Facility
 from tests.faults.test_kills import manage, spoken, url_of_test_database
 from tests.faults.world import PATIENCE, Left, all_or_sample, empty_registry, left_behind, wait_for, wait_until_alone
@@ -184,6 +191,40 @@ def test_a_job_that_kills_every_worker_is_given_up_and_the_others_are_done() -> 
 def test_what_a_worker_raises_is_raised_here() -> None:
     with open_crew(2) as crew, pytest.raises(ZeroDivisionError):
         list(crew.in_order([partial(divmod, 1, 0)]))
+
+
+def test_a_worker_with_other_code_or_other_places_refuses_to_work() -> None:
+    job = pickle.dumps(partial(_answer, 1))
+    assert run_job(CODE, job).result == 1
+    with pytest.raises(WorkerDiffersError, match="other code"):
+        run_job("of last month", job)
+    with pytest.raises(WorkerDiffersError, match="other places or lookups"):
+        read_chunk([], source="regional", fingerprint="of another database")
+
+
+def test_a_county_is_written_only_for_the_attempt_that_gave_it_away(folder: Path) -> None:
+    def end(step: str) -> None:
+        if step == "pass 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_facilities(ImportOptions(data_dir=folder), progress=end)
+    ImportRun.objects.update(status="running", attempt=2)
+    run = ImportRun.objects.get()
+    job = partial(
+        CountyJob,
+        code=next(iter(pending_counties(run, list(SOURCES)))),
+        run=run.pk,
+        sources=tuple(SOURCES),
+        fingerprint=pipeline_fingerprint(read_reference()),
+        batch_size=50,
+        around=read_surroundings(),
+    )
+    with pytest.raises(SupersededError):
+        load_county(job(attempt=1))
+    assert not Facility.objects.exists()
+    assert load_county(job(attempt=2)) > 0
+    assert Facility.objects.exists()
 
 
 def test_the_executor_ends_its_processes() -> None:
