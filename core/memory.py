@@ -13,7 +13,9 @@ def held_mb() -> float:
 
 
 def peak_mb(pid: int | None = None) -> float:
-    """Return a process's high-water mark; 0 where it has ended. Elsewhere than on Linux another process tells only of now.
+    """Return a process's high-water mark, 0 of one that is just ending; raises psutil.NoSuchProcess where there is none.
+
+    Elsewhere than on Linux another process tells only of now.
 
     Linux counts to getrusage's ru_maxrss what the parent held when it started the child; VmHWM begins anew with the program
     (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).

@@ -74,6 +74,9 @@ def _known_contents(chunk: Sequence[Arrival], source: Source, fingerprint: str) 
     return {row.content_hash for row in known}
 
 
+_COLUMNS = ("last_seen_run", "is_due", "withdrawn_in")
+
+
 @dataclass(frozen=True, slots=True)
 class KnownRecord:
     """What the ledger has of a record whose latest version says what today's pipeline read before."""
@@ -103,6 +106,3 @@ def known_as_they_are(hashes: Sequence[str], *, source: Source, fingerprint: str
         KnownRecord(record, content, state, run, is_due, withdrawn is not None)
         for record, content, state, run, is_due, withdrawn in rows
     ]
-
-
-_COLUMNS = ("last_seen_run", "is_due", "withdrawn_in")

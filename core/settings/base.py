@@ -184,8 +184,9 @@ ETL_BREAKER_SECONDS = whole_number("ETL_BREAKER_SECONDS", default=60)  # before 
 ETL_WORTH_WORKERS = whole_number("ETL_WORTH_WORKERS", default=2000)  # records: starting a process costs about a second
 # of a Dask scheduler, whose workers do what processes of this machine would
 ETL_CLUSTER_URL: str = env.str("ETL_CLUSTER_URL", default="")
-_most = whole_number("ETL_WORKERS", default=4)
-ETL_WORKERS = _most if ETL_CLUSTER_URL else min(_most, os.cpu_count() or 1)  # on a cluster, all of its workers; 1: none
+_workers_asked_for = whole_number("ETL_WORKERS", default=4)
+# on a cluster, all of its workers; 1: none
+ETL_WORKERS = _workers_asked_for if ETL_CLUSTER_URL else min(_workers_asked_for, os.cpu_count() or 1)
 ETL_MAX_MEMORY_MB = whole_number("ETL_MAX_MEMORY_MB", default=512)  # of each process; above it a run reads less at once
 ETL_MAX_FILE_MB = whole_number("ETL_MAX_FILE_MB", default=2048)
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)

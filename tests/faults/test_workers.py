@@ -116,6 +116,15 @@ def test_a_dry_run_reads_with_workers_and_loads_alone(folder: Path, alone: Outco
     assert not Facility.objects.exists()
 
 
+@pytest.mark.parametrize("kept", [0, 20])
+def test_what_is_read_in_small_portions_and_twice_leaves_the_same_registry(
+    kept: int, folder: Path, alone: Outcome, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ETL_MAX_MEMORY_MB = 1
+    monkeypatch.setattr("etl.county.KEPT", kept)
+    assert outcome_of(imported(folder, 1)) == alone
+
+
 @contextmanager
 def killing(doomed: Callable[[], list[psutil.Process]], *, when: Callable[[], Any]) -> Iterator[list[int]]:
     """Kill a process once something has happened; yields the pids that were killed."""
