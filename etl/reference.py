@@ -64,13 +64,17 @@ def read_reference() -> Reference:
     )
 
 
-@lru_cache(maxsize=1)
 def reference_like(fingerprint: str) -> Reference:
     """Return the reference data of a run in a worker; raises WorkerDiffersError where places or lookups are others here.
 
     Keys that do not fit the database raise KeysDoNotFitError.
     """
-    with_retries(check_keys)
+    with_retries(check_keys)  # each time: a worker of a cluster lives on while keys are rotated
+    return _read_like(fingerprint)
+
+
+@lru_cache(maxsize=1)
+def _read_like(fingerprint: str) -> Reference:
     reference = with_retries(read_reference)
     if pipeline_fingerprint(reference) != fingerprint:
         message = (

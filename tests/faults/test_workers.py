@@ -25,6 +25,7 @@ from django.conf import settings
 from django.db import connection
 
 from benchmarks.records import write_sources
+from core.key_guard import KeysDoNotFitError
 from etl.chunks import read_chunk
 from etl.counties import CountyJob, load_county
 from etl.county import pending_counties, read_surroundings
@@ -209,6 +210,16 @@ def test_a_worker_with_other_code_or_other_places_refuses_to_work() -> None:
         run_job("of last month", job)
     with pytest.raises(WorkerDiffersError, match="other places or lookups"):
         read_chunk([], source="regional", fingerprint="of another database")
+
+
+def test_a_worker_that_lives_on_looks_at_its_keys_for_each_chunk(settings: Any) -> None:
+    right = settings.FIELD_KEYS
+    fingerprint = pipeline_fingerprint(read_reference())
+    assert read_chunk([], source="regional", fingerprint=fingerprint) == []
+    settings.FIELD_KEYS = "a key that was rotated out while the worker lived"
+    with pytest.raises(KeysDoNotFitError):
+        read_chunk([], source="regional", fingerprint=fingerprint)
+    settings.FIELD_KEYS = right
 
 
 def test_a_county_is_written_only_for_the_attempt_that_gave_it_away(folder: Path) -> None:
