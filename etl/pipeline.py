@@ -85,7 +85,6 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
             sound = find_sound_sources(
                 sources,
                 data_dir=options.data_dir,
-                crew=crew,
                 allow_shrink=options.allow_shrink,
                 state=state,
             )

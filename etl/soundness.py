@@ -16,7 +16,6 @@ from etl.source_files import Inspection, find_files, inspect_files
 from etl.sources import EVERY_SOURCE, Source
 from etl.stages.records import SoundFile
 from etl.summary import RunState
-from etl.workers import Crew
 
 log = structlog.get_logger(__name__)
 LARGEST_LOSS = 0.2  # of a source's records since its last good run: more is refused as a broken delivery
@@ -24,7 +23,7 @@ SoundFiles = list[tuple[SourceFile, SoundFile]]
 
 
 def find_sound_sources(
-    sources: Sequence[Source], *, data_dir: Path, crew: Crew, allow_shrink: bool, state: RunState
+    sources: Sequence[Source], *, data_dir: Path, allow_shrink: bool, state: RunState
 ) -> dict[str, SoundFiles]:
     """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state."""
     paths: dict[str, tuple[Path, ...]] = {}
@@ -37,7 +36,7 @@ def find_sound_sources(
         paths,
         max_bytes=settings.ETL_MAX_FILE_MB * 1024 * 1024,
         profiling=settings.ETL_DATA_PROFILING,
-        crew=crew,
+        crew=state.crew,
     )
     sound = {}
     for name, files in inspections.items():
