@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -43,3 +44,11 @@ def log_level(name: str, *, default: str) -> str:
     if level not in logging.getLevelNamesMapping():
         raise ImproperlyConfigured(f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL: mend the environment.")
     return level
+
+
+def scheduler_url(name: str) -> str:
+    """Return the address of a Dask scheduler, "" for none; raises ImproperlyConfigured where the variable holds none."""
+    url = os.environ.get(name, "").strip()
+    if url and not re.fullmatch(r"(?:tcp|tls|ws|wss)://[^\s/]+:\d{1,5}/?", url):
+        raise ImproperlyConfigured(f"{name} must be like tls://scheduler.example.or.ke:8786: mend the environment.")
+    return url

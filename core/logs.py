@@ -30,7 +30,7 @@ from core.masking import mask_contacts
 KEYS = frozenset(
     {
         *("event", "level", "timestamp", "logger", "exception"),
-        *("run", "source", "batch", "step", "attempt", "seconds", "status"),  # where in the work
+        *("run", "source", "worker", "batch", "step", "attempt", "seconds", "status"),  # where in the work
         *("facility", "facility_code"),
         *("size", "records", "expected"),  # counts
         *("code", "reason", "remedy", "sqlstate"),  # what went wrong

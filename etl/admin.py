@@ -22,7 +22,7 @@ from etl.errors import EtlError
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.rejects import STATES, RejectFilter, discard, find_waiting, replay
 from etl.stages import clean
-from etl.stages.report import COLUMNS, table_rows
+from etl.stages.report import COLUMNS, effort, table_rows
 from facilities.admin import ContactForm, ContactInline, FacilityAdmin, FacilityTypeAdmin
 from facilities.models import Facility, FacilityType, Pin
 from geography.admin import PlaceAliasAdmin
@@ -78,6 +78,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         "statement",
         "rejects",
         "notes",
+        "effort",
     ]
     readonly_fields = fields
 
@@ -115,6 +116,15 @@ class ImportRunAdmin(ReadOnlyAdmin):
         return (
             format_html_join("", "<p>{}</p>", ((finding["message"],) for finding in run.findings)) or "nothing unusual"
         )
+
+    @display(description="What it took")
+    def effort(self, run: ImportRun) -> SafeString | str:
+        if "seconds" not in run.summary:
+            return "not known"
+        steps = run.summary.get("seconds_by_step", {})
+        by_step = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in steps.items())
+        warnings = format_html_join("", "<p>{}</p>", ((warning,) for warning in run.summary.get("warnings", [])))
+        return format_html("<p>{}</p><p>{}</p>{}", effort(run.summary), by_step, warnings)
 
     def _total(self, run: ImportRun, name: str) -> int | str:
         return run.summary.get("totals", {}).get(name, "")

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
-from etl.errors import EtlError, ExitCode
+from etl.errors import EtlError, ExitCode, OutputError
 from etl.rejects import find_waiting
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
@@ -118,6 +118,12 @@ def profiled(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        message = f"the profile cannot be written to {path}: {error.strerror}; nothing was imported"
+        raise OutputError(message) from error
     try:
         from pyinstrument import Profiler  # noqa: PLC0415 - of the dev requirements, not installed everywhere
     except ImportError as error:

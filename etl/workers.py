@@ -224,10 +224,15 @@ def run_job(code: str, job: bytes) -> Done:
         message = f"the worker on {socket.gethostname()} runs other code than this machine: deploy the same there, start it anew"
         raise WorkerDiffersError(message)
     if not apps.ready:
+        if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+            where = socket.gethostname()
+            message = f"the worker on {where} has no DJANGO_SETTINGS_MODULE: start it with this machine's environment"
+            raise WorkerDiffersError(message)
         django.setup()
         if _parent:
             logging.getLogger().setLevel(_parent.log_level)
             connection.settings_dict["NAME"] = _parent.database
+    structlog.contextvars.bind_contextvars(worker=os.getpid())
     result = pickle.loads(job)()  # noqa: S301 # nosec B301 # from our own parent
     return Done(result, f"{socket.gethostname()}:{os.getpid()}", peak_mb())
 

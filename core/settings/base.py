@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 
 from core.embedded_postgres import APPLICATION_ROLE
-from core.environment import env, log_level, secret, whole_number
+from core.environment import env, log_level, scheduler_url, secret, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -183,7 +183,7 @@ ETL_BREAKER_FAILURES = whole_number("ETL_BREAKER_FAILURES", default=5)  # in a r
 ETL_BREAKER_SECONDS = whole_number("ETL_BREAKER_SECONDS", default=60)  # before the database is tried again
 ETL_WORTH_WORKERS = whole_number("ETL_WORTH_WORKERS", default=2000)  # records: starting a process costs about a second
 # of a Dask scheduler, whose workers do what processes of this machine would
-ETL_CLUSTER_URL: str = env.str("ETL_CLUSTER_URL", default="")
+ETL_CLUSTER_URL = scheduler_url("ETL_CLUSTER_URL")
 _workers_asked_for = whole_number("ETL_WORKERS", default=4)
 # on a cluster, all of its workers; 1: none
 ETL_WORKERS = _workers_asked_for if ETL_CLUSTER_URL else min(_workers_asked_for, os.cpu_count() or 1)

@@ -59,8 +59,16 @@ def remarks(summary: Mapping[str, Any]) -> list[str]:
         *(f"worth a look: {finding['message']}" for finding in summary["findings"][:5]),
         f"duplicates: {pairs['merged']} merged, {pairs['to_review']} to review{LOOK_AT_PAIRS if pairs['to_review'] else ''}",
         f"quality: {quality}",
-        f"{summary['totals']['read']} records in {summary['seconds']:.1f} s",
+        f"{summary['totals']['read']} records in {effort(summary)}",
     ]
+
+
+def effort(summary: Mapping[str, Any]) -> str:
+    """Return what a run took: seconds, workers and memory; an older summary knows less."""
+    workers = summary.get("workers", {})
+    count, together = workers.get("count", 0), workers.get("sum_peak_rss_mb") or summary.get("peak_rss_mb") or 0
+    by = f", {count} worker{'s' if count > 1 else ''}" if count else ""
+    return f"{summary['seconds']:.1f} s{by}{f', {together:.0f} MB' if together else ''}"
 
 
 def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
@@ -115,7 +123,7 @@ dt, dd {{ margin: 0 }}
 def to_html(summary: Mapping[str, Any]) -> str:
     """Return one HTML page without any outside asset, readable on a phone and printable."""
     run = "Dry run" if summary["dry_run"] else f"Import run {summary['run']}"
-    subtitle = f"{summary['status']} · {summary['totals']['read']} records in {summary['seconds']:.1f} s"
+    subtitle = f"{summary['status']} · {summary['totals']['read']} records in {effort(summary)}"
     parts = (
         _errors(summary),
         _tiles(summary),

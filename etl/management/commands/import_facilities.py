@@ -27,7 +27,10 @@ class Command(BaseCommand):
             "--batch-size", type=positive, default=settings.ETL_BATCH_SIZE, help="facilities per transaction"
         )
         parser.add_argument(
-            "--workers", type=positive, default=settings.ETL_WORKERS, help="processes; 1: none beside this one"
+            "--workers",
+            type=positive,
+            default=settings.ETL_WORKERS,
+            help=f"processes for large imports (ETL_WORKERS, now {settings.ETL_WORKERS}); 1: none but this one",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
