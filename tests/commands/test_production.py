@@ -91,6 +91,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "TLS with another host": ({"DATABASE_URL": database(query="?sslmode=verify-ca")}, "verify-full"),
     "no TLS for the owner": ({"DATABASE_OWNER_URL": database(query="?sslmode=disable")}, "DATABASE_OWNER_URL"),
     "a socket that is none": ({"DATABASE_URL": database("", host="", query="?host=/tmp,db&sslmode=disable")}, "password"),
+    "a cluster's address that is none": ({"ETL_CLUSTER_URL": "nonsense"}, "ETL_CLUSTER_URL must be like"),
     "a cluster without TLS": ({"ETL_CLUSTER_URL": "tcp://10.0.0.7:8786"}, "ETL_CLUSTER_URL"),
     "a cluster that only looks like this machine": ({"ETL_CLUSTER_URL": "tcp://127.0.0.1@elsewhere:8786"}, "tls://"),
     "DEBUG": ({"DEBUG": "True"}, "DEBUG"),
@@ -143,7 +144,7 @@ def test_the_example_file_as_it_stands_is_refused() -> None:
 
 def test_the_example_file_names_every_setting_that_is_read() -> None:
     settings = "".join(path.read_text() for path in (ROOT / "core" / "settings").glob("*.py"))
-    read = set(re.findall(r'(?:secret|whole_number|log_level|env\.\w+)\(\s*"([A-Z_]+)"', settings))
+    read = set(re.findall(r'(?:secret|whole_number|log_level|scheduler_url|env\.\w+)\(\s*"([A-Z_]+)"', settings))
     named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read == named
 
