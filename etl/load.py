@@ -23,7 +23,7 @@ from etl.stages.records import Reference
 from etl.workers import ALONE, Crew
 from facilities.models import Facility
 
-State = SourceRecordVersion.State
+Outcome, State = SourceRecord.Outcome, SourceRecordVersion.State
 MANY = 1000  # records, after which the planner should know how many there are
 
 
@@ -90,7 +90,7 @@ def _settle_numbers(run: ImportRun, writer: FacilityWriter, batch_size: int) -> 
 
 
 def _tell_of_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
-    """Say on the records that claim a number who holds it now; nothing on those whose facility does."""
+    """Say on the records that claim a number who holds it now; nothing on those whose facility does, which changed by that."""
     claims = {m.row.pk: m.record.registration_number for group in groups for m in group.members}
     held = dict(SourceRecord.objects.filter(pk__in=claims).values_list("pk", "facility__registration_number"))
     holders = Facility.objects.filter(registration_number__in=set(claims.values()))
@@ -98,7 +98,11 @@ def _tell_of_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
     versions = SourceRecordVersion.objects.filter(
         source_record__in=claims, state=State.LOADED, findings__contains=CLASH
     )
+    had_none = versions.filter(source_record__in=[pk for pk, number in held.items() if number == claims[pk]])
+    changed = set(had_none.values_list("source_record__facility", flat=True))
+    of_changed = SourceRecord.objects.filter(facility__any=changed, good_version__loaded_in=run)
     with fenced(run):
+        of_changed.filter(last_seen_run=run, outcome=Outcome.UNCHANGED).update(outcome=Outcome.UPDATED)
         for version in versions.only("findings", "source_record"):
             number = claims[version.source_record_id]
             others = [finding for finding in version.findings if finding["rule"] != CLASH[0]["rule"]]

@@ -4,17 +4,20 @@ import gc
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,40 @@ def test_workers_leave_the_same_registry(workers: int, folder: Path, alone: Outc
     again = imported(folder, workers)
     assert again["totals"]["unchanged"] + again["totals"]["rejected"] == again["totals"]["read"]
     assert left_behind() == alone.left
+
+
+def write_turned(folder: Path, into: Path) -> Path:
+    """Return a delivery some time later: registration numbers went round, some claimed twice, and places moved county."""
+    shutil.copytree(folder, into)
+    path = into / "regional.json"
+    delivery = json.loads(path.read_text())
+    lists = [county["facilities"] for region in delivery["regions"] for county in region["counties"]]
+    places = [place for county in lists for place in county]
+    numbers = [place["registration_number"] for place in places]
+    for number, place in enumerate(places):
+        place["registration_number"] = numbers[number - (11 if number % 5 else 12)]
+    for one, other in pairwise(lists):
+        other.append(one.pop())
+    path.write_text(json.dumps(delivery))
+    return into
+
+
+def test_neither_workers_nor_batches_matter_where_numbers_go_round_and_places_move(
+    folder: Path, tmp_path: Path
+) -> None:
+    later = write_turned(folder, tmp_path / "later")
+    outcomes = []
+    for workers, batch_size in ((1, 50), (1, 7), (2, 50)):
+        imported(folder, 1)
+        summary = imported(later, workers, batch_size=batch_size)
+        assert summary["totals"]["updated"] > 100
+        assert summary["workers"]["count"] == (workers if workers > 1 else 0)
+        outcome = outcome_of(summary)
+        # a number that is free early takes one change, one that is settled afterwards two
+        outcomes.append(replace(outcome, left=replace(outcome.left, audit=Counter())))
+        empty_registry()
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0] == outcomes[2]
 
 
 def test_a_small_import_starts_no_worker(folder: Path, settings: Any) -> None:
