@@ -5,8 +5,17 @@ ledger for nearly empty, and joins of 10,000 records are planned as nested loops
 timeout so). Only the owner of a table may analyse it, so the application does it through a function of the owner's.
 """
 
-from django.db import connection
+import structlog
+from django.db import OperationalError, connection, transaction
 
+from core.database_errors import sqlstate_of
+
+log = structlog.get_logger(__name__)
+LOCK = 0x414E4C5A  # "ANLZ"
+STATEMENT_TIMEOUT = "57014"
+_UNLESS_SOMEBODY_DOES = """
+SELECT public.refresh_statistics() FROM (SELECT pg_try_advisory_xact_lock(%s) AS is_mine) AS lock WHERE is_mine
+"""
 FUNCTION = """
 CREATE OR REPLACE FUNCTION public.refresh_statistics() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $function$
@@ -23,6 +32,14 @@ REVOKE ALL ON FUNCTION public.refresh_statistics() FROM PUBLIC;
 
 
 def refresh_statistics() -> None:
-    """Let the planner see the tables as they are now, rows of the open transaction included."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT public.refresh_statistics()")
+    """Let the planner see the tables as they are now, rows of the open transaction included.
+
+    Where somebody is at it, they do it for all: two would wait for one another. That it takes too long ends nothing.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_UNLESS_SOMEBODY_DOES, [LOCK])
+    except OperationalError as error:
+        if sqlstate_of(error) != STATEMENT_TIMEOUT:
+            raise
+        log.warning("statistics not refreshed", code="statement-timeout")

@@ -97,7 +97,7 @@ def _reject_guilty(group: Group, error: Exception, writer: FacilityWriter, run: 
 
 def _without(group: Group, left_out: AbstractSet[Member]) -> Group:
     """Return a group where these members say what they said last, if they were ever loaded, or nothing."""
-    said_before = SourceRecordVersion.objects.in_bulk(
+    said_before = SourceRecordVersion.objects.only("standardised", "run").in_bulk(
         [m.row.good_version_id for m in left_out if m.row.good_version_id]
     )
     members = []

@@ -154,7 +154,6 @@ class SourceRecord(models.Model):
             models.Index(
                 fields=["missing_since"], condition=Q(missing_since__isnull=False), name="idx_records_missing"
             ),
-            models.Index(fields=["number_index"], condition=~Q(number_index=""), name="idx_records_number"),
         ]
 
     def __str__(self) -> str:

@@ -23,8 +23,9 @@ import django
 import structlog
 from django.apps import apps
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
+from core.database_errors import sqlstate_of
 from core.memory import peak_mb
 from etl.errors import ClusterError, WorkerDiedError, WorkerDiffersError
 from etl.fingerprint import code_fingerprint
@@ -233,7 +234,11 @@ def run_job(code: str, job: bytes) -> Done:
             logging.getLogger().setLevel(_parent.log_level)
             connection.settings_dict["NAME"] = _parent.database
     structlog.contextvars.bind_contextvars(worker=os.getpid())
-    result = pickle.loads(job)()  # noqa: S301 # nosec B301 # from our own parent
+    try:
+        result = pickle.loads(job)()  # noqa: S301 # nosec B301 # from our own parent
+    except DatabaseError as error:
+        error.sqlstate = sqlstate_of(error)  # type: ignore[attr-defined] # its cause does not reach the parent
+        raise
     return Done(result, f"{socket.gethostname()}:{os.getpid()}", peak_mb())
 
 
@@ -255,7 +260,11 @@ def _cluster(url: str) -> Iterator[Crew]:
         )
         raise ClusterError(message) from error
     with client:
-        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        count = len(workers)
+        if any(worker["nthreads"] > 1 for worker in workers):
+            message = "a worker of the Dask cluster has several threads: start each with --nthreads 1"
+            raise ClusterError(message)
         if not count:
             message = "the Dask cluster at ETL_CLUSTER_URL has no workers: start some, or unset it to work here"
             raise ClusterError(message)

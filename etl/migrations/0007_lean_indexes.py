@@ -55,10 +55,6 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(('missing_since__isnull', False)), fields=['missing_since'], name='idx_records_missing'),
         ),
         migrations.AddIndex(
-            model_name='sourcerecord',
-            index=models.Index(condition=models.Q(('number_index', ''), _negated=True), fields=['number_index'], name='idx_records_number'),
-        ),
-        migrations.AddIndex(
             model_name='sourcerecordversion',
             index=django.contrib.postgres.indexes.HashIndex(fields=['content_hash'], name='idx_versions_content'),
         ),
