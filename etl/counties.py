@@ -1,6 +1,7 @@
 """What waits in counties, loaded batch by batch: by the run itself, or each county by a worker."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from time import perf_counter
@@ -21,15 +22,23 @@ REFRESHED_AFTER = {20, 200, 2000, 20_000}  # batches: whenever the tables are te
 
 
 class CountyLoader:
-    """Loads what waits in counties, batch by batch; batches fill across the counties that it is given at once."""
+    """Loads what waits in counties, batch by batch; batches fill across counties that stand by themselves."""
 
     def __init__(self, run: ImportRun, sources: Sequence[str], reference: Reference, batch_size: int) -> None:
         self.writer = new_writer(run)
         self.batches = 0
         self._run, self._sources, self._reference, self._batch_size = run, sources, reference, batch_size
 
-    def load(self, codes: Sequence[str], around: Surroundings) -> None:
-        """Load what waits in these counties, in this order."""
+    def load(self, codes: Sequence[str], around: Surroundings, *, reaching: AbstractSet[str] = frozenset()) -> None:
+        """Load what waits in these counties, in this order.
+
+        One that reaches into another is written whole before the next is read, whatever the size of the batches: it is
+        matched with what was loaded of a facility that they share.
+        """
+        for stretch in _stretches(codes, reaching):
+            self._load(stretch, around)
+
+    def _load(self, codes: Sequence[str], around: Surroundings) -> None:
         for groups in _in_batches(self._groups(codes, around), self._batch_size):
             started = perf_counter()
             load_batch(groups, writer=self.writer, run=self._run)
@@ -39,20 +48,10 @@ class CountyLoader:
             log.info("batch loaded", batch=self.batches, size=len(groups), seconds=round(perf_counter() - started, 3))
 
     def _groups(self, codes: Sequence[str], around: Surroundings) -> Iterator[Group]:
-        settled: set[int] = set()  # records that a county before this one loaded, which another one reads, too
         for code in codes:
-            groups = county_groups(
-                code,
-                run=self._run,
-                sources=self._sources,
-                reference=self._reference,
-                around=around,
-                settled=settled,
+            yield from county_groups(
+                code, run=self._run, sources=self._sources, reference=self._reference, around=around
             )
-            for group in groups:
-                if any(member.row.county_code != code for member in group.members):
-                    settled.update(member.row.pk for member in group.pending)
-                yield group
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,19 @@ def _loader(run: int, attempt: int, sources: tuple[str, ...], fingerprint: str, 
     row = with_retries(partial(ImportRun.objects.select_related("started_by").get, pk=run))
     row.attempt = attempt  # not what the row says by now: a successor's fence must stop this one
     return CountyLoader(row, sources, reference_like(fingerprint), batch_size)
+
+
+def _stretches(codes: Sequence[str], reaching: AbstractSet[str]) -> Iterator[list[str]]:
+    """Yield the codes in their order: each that reaches out by itself, the others between them together."""
+    stretch: list[str] = []
+    for code in codes:
+        if code in reaching:
+            yield stretch
+            yield [code]
+            stretch = []
+        else:
+            stretch.append(code)
+    yield stretch
 
 
 def _in_batches(groups: Iterator[Group], size: int) -> Iterator[list[Group]]:

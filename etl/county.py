@@ -5,7 +5,6 @@ A county grows with the list: what its records say is read a second time when th
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import batched
@@ -73,18 +72,18 @@ def county_groups(
     sources: Sequence[str],
     reference: Reference,
     around: Surroundings,
-    settled: AbstractSet[int] = frozenset(),
 ) -> Iterator[Group]:
-    """Yield what there is to load of a county, matched; `settled` records were loaded with a county before this one.
+    """Yield what there is to load of a county, matched.
 
-    That happens where a facility reaches into two counties. The set may grow meanwhile.
+    Where a facility reaches into two counties, that is some of another one, too: what a county before this one yielded of
+    them has to be loaded before.
     """
     pending = _pending(sources)
     ids = with_retries(partial(_record_ids, county_code, sources))
     kept: dict[int, Member] = {}
     held = _Held()
     for part in _portions(ids):
-        members = with_retries(partial(_read, part, pending, settled))
+        members = with_retries(partial(_read, part, pending))
         for member in members:
             is_new = member.row.source == ENTERED and member.row.first_seen_run_id == run.pk
             held.add(member, match_record(replace(member, is_new=is_new), reference, around.shared))
@@ -95,7 +94,7 @@ def county_groups(
     for clusters in batched(waiting, GROUPS_AT_ONCE):
         wanted = [pk for cluster in clusters for pk in cluster]
         missing = [pk for pk in wanted if pk not in kept]
-        for member in with_retries(partial(_read, missing, pending, settled)) if missing else ():
+        for member in with_retries(partial(_read, missing, pending)) if missing else ():
             kept[member.row.pk] = member
         for cluster in clusters:
             members = [kept.pop(pk) for pk in cluster]
@@ -187,8 +186,8 @@ class _Place(NamedTuple):
         return [cls(pk, facility, version in waiting, is_standing) for pk, facility, is_standing, _, version in found]
 
 
-def _read(ids: Sequence[int], pending: Q, settled: AbstractSet[int]) -> list[Member]:
-    return read_members(SourceRecord.objects.filter(pk__any=ids), pending=pending, settled=settled)
+def _read(ids: Sequence[int], pending: Q) -> list[Member]:
+    return read_members(SourceRecord.objects.filter(pk__any=ids), pending=pending)
 
 
 def _pending(sources: Sequence[str]) -> Q:

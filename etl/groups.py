@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -116,10 +115,8 @@ _NONE = Q(pk__in=[])
 STANDING = Q(facility__isnull=False) & (Q(good_version__isnull=False) | Q(source=ENTERED))
 
 
-def read_members(
-    rows: QuerySet[SourceRecord], *, pending: Q = _NONE, settled: AbstractSet[int] = frozenset()
-) -> list[Member]:
-    """Return source records with what they say, those that are pending with their latest version; `settled` wait no more."""
+def read_members(rows: QuerySet[SourceRecord], *, pending: Q = _NONE) -> list[Member]:
+    """Return source records with what they say, those that are pending with their latest version."""
     read = RecordRow.read(rows, pending=pending)
     version_of = {row.pk: row.latest_version_id if is_pending else row.good_version_id for row, is_pending, _ in read}
     wanted = [pk for pk in version_of.values() if pk]
@@ -139,7 +136,7 @@ def read_members(
             Member(
                 row,
                 said,
-                is_pending and row.pk not in settled,
+                is_pending,
                 run,
                 chosen.get(row.pk, {}),
                 last_resort,

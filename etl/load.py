@@ -1,6 +1,7 @@
 """Pass 2: match county by county, fold golden records, plan, upsert in batches together with their ledger rows."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import batched
 
@@ -40,27 +41,27 @@ def load_pending(
     counties = with_retries(partial(pending_counties, run, sources))
     around = with_retries(read_surroundings)
     loader = CountyLoader(run, sources, reference, batch_size)
-    theirs = [] if waiting < settings.ETL_WORTH_WORKERS else _for_workers(counties, crew)
+    reaching: set[str] = with_retries(counties_that_reach_out) if waiting else set()
+    theirs = [] if waiting < settings.ETL_WORTH_WORKERS else _for_workers(counties, reaching, crew)
     fingerprint = pipeline_fingerprint(reference)
     job = partial(CountyJob, run=run.pk, attempt=run.attempt, sources=tuple(sources), fingerprint=fingerprint)
     done = crew.submit_all(
         partial(load_county, job(code=code, batch_size=batch_size, around=around)) for code in theirs
     )
-    loader.load([code for code in counties if code not in theirs], around)
+    loader.load([code for code in counties if code not in theirs], around, reaching=reaching)
     batches = loader.batches + sum(done)
     if batches or run.attempt > 1 or with_retries(partial(_follows_unfinished, run)):
         _settle_numbers(run, loader.writer, batch_size)
     return batches
 
 
-def _for_workers(counties: Mapping[str, int], crew: Crew) -> list[str]:
+def _for_workers(counties: Mapping[str, int], reaching: AbstractSet[str], crew: Crew) -> list[str]:
     """Return the counties that stand by themselves, the largest first: no facility of theirs has records elsewhere.
 
     A run that holds a transaction open, as a dry run, works alone: nobody else sees what it staged.
     """
     if crew.is_alone or connection.in_atomic_block:
         return []
-    reaching = with_retries(counties_that_reach_out)
     return sorted(counties.keys() - reaching, key=lambda code: (-counties[code], code))
 
 

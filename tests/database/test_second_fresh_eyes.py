@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 
 from core.audit import audited_models
@@ -282,3 +282,57 @@ def test_who_holds_a_number_keeps_it_whoever_claims_it_later(db: None, tmp_path:
     claims = [place(n, registration_number="KM1", county="Kisumu") for n in range(2, 6)]
     deliver(tmp_path, [held | {"address": "Elsewhere"}, *claims])
     assert Facility.objects.get(registration_number="KM1").pk == holder.pk
+
+
+@pytest.mark.parametrize("batch_size", [1, 50])
+def test_who_gets_a_number_after_the_last_batch_is_updated(db: None, tmp_path: Path, batch_size: int) -> None:
+    deliver(tmp_path, [place(1), place(2, county="Kisumu", registration_number="KM2")])
+    changed = [
+        place(1, registration_number="KM2"),
+        place(2, county="Kisumu", registration_number="KM3"),
+    ]
+    counties = sorted(Facility.objects.values_list("county__county_code", flat=True))
+    assert len(set(counties)) == 2
+    assert deliver(tmp_path, changed, batch_size=batch_size)["totals"]["updated"] == 2
+    changed = [
+        place(1, registration_number="KM4"),
+        place(2, county="Kisumu"),
+    ]
+    deliver(tmp_path, changed, batch_size=batch_size)
+    changed = [
+        place(1),
+        place(2, county="Kisumu", registration_number="KM4"),
+    ]
+    assert deliver(tmp_path, changed, batch_size=batch_size)["totals"]["updated"] == 2
+
+
+def test_where_a_facility_reaches_into_two_counties_the_batch_size_does_not_matter(db: None, tmp_path: Path) -> None:
+    """One national code on many records, three of which move to another county, where a fourth one is new."""
+
+    wajir = {"constituency": "Tarbaj", "ward": "Wargadud", "town": "Wargadud"}
+    machakos = {"constituency": "Mwala", "ward": "Muthetheni", "town": "Muthetheni"}
+
+    def record(phone: str, **more: Any) -> dict[str, Any]:
+        return {"mfl_code": 7, "contacts": {"phone": phone}, **more}
+
+    def here(phone: str) -> dict[str, Any]:
+        return record(phone, name="Gahamuri Dispensary", county="Wajir", type="Dispensary", location=wajir)
+
+    def there(phone: str) -> dict[str, Any]:
+        return record(phone, name="Imani Nursing Home", county="Machakos", type="Nursing Home", location=machakos)
+
+    before = [here(phone) for phone in ("0769261226", "0795753770", "0748479294", "0793563357", "0777374727")]
+    changed = [before[0], here("0744182411")]
+    changed += [
+        place(10, county="Marsabit"),
+        place(12, county="Meru"),
+    ]  # between the two, so that a small batch is full
+    changed += [there(phone) for phone in ("0774788655", "0719658925", "0710111572", "0792868647")]
+    left = set()
+    for batch_size in (1, 50):
+        with transaction.atomic():
+            deliver(tmp_path, before)
+            deliver(tmp_path, changed, batch_size=batch_size, allow_shrink=True)
+            left.add(state_hash())
+            transaction.set_rollback(True)
+    assert len(left) == 1
