@@ -162,9 +162,9 @@ def _record_ids(county_code: str, sources: Sequence[str]) -> list[int]:
     Table by table: joined, the plan hangs on how many versions the planner believes to be pending, and may be quadratic.
     """
     here = _Place.read(SourceRecord.objects.filter(county_code=county_code), sources)
-    moved = [place.facility for place in here if place.is_pending and place.facility]
-    elsewhere = SourceRecord.objects.filter(facility__any=moved).exclude(county_code=county_code)
-    there = _Place.read(elsewhere, sources) if moved else []
+    facilities = list({place.facility for place in here if place.facility})
+    elsewhere = SourceRecord.objects.filter(facility__any=facilities).exclude(county_code=county_code)
+    there = _Place.read(elsewhere, sources) if facilities else []
     return sorted(place.record for place in (*here, *there) if place.is_pending or place.is_standing)
 
 

@@ -336,3 +336,15 @@ def test_where_a_facility_reaches_into_two_counties_the_batch_size_does_not_matt
             left.add(state_hash())
             transaction.set_rollback(True)
     assert len(left) == 1
+
+
+def test_a_newcomer_takes_nothing_from_a_facility_that_reaches_into_two_counties(db: None, tmp_path: Path) -> None:
+    def listed(phone: str, county: str) -> dict[str, Any]:
+        return {**place(7), "county": county, "type": "Medical Clinic", "contacts": {"phone": phone}}
+
+    deliver(tmp_path, [listed("0722000111", "Nairobi"), listed("0733000222", "Nairobi")])
+    moved = [listed("0722000111", "Nairobi"), listed("0733000222", "Kisumu")]
+    deliver(tmp_path, moved)
+    deliver(tmp_path, [*moved, listed("0744000333", "Nairobi")])
+    phones = {str(contact.contact_value) for contact in Facility.objects.get().contacts.all()}
+    assert phones == {"+254722000111", "+254733000222", "+254744000333"}
