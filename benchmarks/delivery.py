@@ -5,7 +5,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from etl.assessment import Assessment, ReadRecord, assess, read_record
+from etl.assessment import Assessment, ReadRecord, read_record
+from etl.entries import assess_record
 from etl.sources import SOURCES, Source
 from etl.stages.extract import inspect_file, read_records
 from etl.stages.records import FacilityRecord, RawRecord, Reference, SoundFile
@@ -34,7 +35,7 @@ def raw_records(folder: Path, sources: Sequence[str]) -> Iterator[tuple[Source, 
 def assessed(source: Source, raw: RawRecord, file_id: int, reference: Reference) -> tuple[ReadRecord, Assessment]:
     """Return a raw record read and assessed: schemas, cleaning, places, rules, content hash."""
     item = read_record(file_id, raw, source)
-    return item, assess(item.raw, item.staged, source=source, key=item.key, reference=reference)
+    return item, assess_record(item, source=source, reference=reference)
 
 
 def loadable_records(folder: Path, sources: Sequence[str], reference: Reference) -> Iterator[FacilityRecord]:

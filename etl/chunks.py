@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
-from django.db.models import F
-
 from etl.assessment import ReadRecord, hash_content, read_record
 from etl.ceiling import portion
 from etl.entries import read_and_assess
-from etl.models import SourceFile, SourceRecordVersion
+from etl.known import known_as_they_are
+from etl.models import SourceFile
 from etl.reference import reference_like
 from etl.sources import EVERY_SOURCE, Source
 from etl.stages.records import RawRecord
@@ -72,37 +71,3 @@ def read_chunk(records: Sequence[tuple[int, RawRecord]], *, source: str, fingerp
 def _known_contents(chunk: Sequence[Arrival], source: Source, fingerprint: str) -> set[str]:
     known = known_as_they_are([arrival.content_hash for arrival in chunk], source=source, fingerprint=fingerprint)
     return {row.content_hash for row in known}
-
-
-_COLUMNS = ("last_seen_run", "is_due", "withdrawn_in")
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRecord:
-    """What the ledger has of a record whose latest version says what today's pipeline read before."""
-
-    record: int
-    content_hash: str
-    state: str
-    last_seen_run: int
-    is_due: bool
-    is_withdrawn: bool
-
-
-def known_as_they_are(hashes: Sequence[str], *, source: Source, fingerprint: str) -> list[KnownRecord]:
-    """Return the records of a source whose latest version has one of these contents, as read by today's pipeline.
-
-    In the order of their occurrence.
-    """
-    latest = SourceRecordVersion.objects.filter(
-        content_hash__any=hashes,
-        fingerprint=fingerprint,
-        source_record__source=source.name,
-        source_record__latest_version=F("pk"),
-    )
-    columns = ("source_record", "content_hash", "state", *(f"source_record__{name}" for name in _COLUMNS))
-    rows = latest.order_by("source_record__key", "source_record__occurrence").values_list(*columns)
-    return [
-        KnownRecord(record, content, state, run, is_due, withdrawn is not None)
-        for record, content, state, run, is_due, withdrawn in rows
-    ]

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
+from socket import gethostname
 from time import perf_counter
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from core.statistics import refresh_statistics
 from etl.batch import load_batch, new_writer
 from etl.county import Surroundings, county_groups
+from etl.errors import WorkerDiffersError
 from etl.groups import Group
 from etl.models import ImportRun
 from etl.reference import reference_like
@@ -79,7 +81,12 @@ def load_county(job: CountyJob) -> int:
 def _loader(run: int, attempt: int, sources: tuple[str, ...], fingerprint: str, batch_size: int) -> CountyLoader:
     """Return the loader of this process for an attempt at a run."""
     structlog.contextvars.bind_contextvars(run=run)
-    row = with_retries(partial(ImportRun.objects.select_related("started_by").get, pk=run))
+    row = with_retries(ImportRun.objects.filter(pk=run).select_related("started_by").first)
+    if row is None:
+        message = (
+            f"the worker on {gethostname()} finds no run {run}: give it the same DATABASE_URL, and import with --resume"
+        )
+        raise WorkerDiffersError(message)
     row.attempt = attempt  # not what the row says by now: a successor's fence must stop this one
     return CountyLoader(row, sources, reference_like(fingerprint), batch_size)
 

@@ -12,9 +12,10 @@ from django.conf import settings
 from core.bulk import copy_in, take_ids
 from core.crypto import Unreadable
 from etl.assessment import Assessment, Entry, FoundBy, ReadRecord, from_stored, read_record
-from etl.chunks import Arrival, KnownRecord, Stream, known_as_they_are, read_arrival, read_chunks, read_chunks_by
+from etl.chunks import Arrival, Stream, read_arrival, read_chunks, read_chunks_by
 from etl.entries import assess_record, entry_of, found_by
 from etl.exported import reject_repeated, stand_for_codes
+from etl.known import KnownRecord, known_as_they_are
 from etl.lock import fenced
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.resilience import isolate, refused_by_database
@@ -176,7 +177,7 @@ def _matched(
     """Return each record with its row of the ledger, an unsaved one where it has none.
 
     A key that repeats inside a source takes the rows of its key one by one: the row that holds the same content first,
-    then one of the same name and type, else the lowest that this run has not seen; their order in the file changes nothing.
+    then one of the same name and type, else the lowest that this run has not seen; their order in the chunk changes nothing.
     """
     free = {key: [row for row in rows if row.last_seen_run_id != run.pk] for key, rows in known.items()}
     matched: list[tuple[ReadRecord, SourceRecord]] = []

@@ -12,7 +12,7 @@ from core.statistics import refresh_statistics
 from etl.across_counties import pair_across_counties
 from etl.batch import CLASH, clash_finding, load_batch
 from etl.counties import CountyJob, CountyLoader, load_county
-from etl.county import counties_that_reach_out, pending_counties, read_surroundings
+from etl.county import Surroundings, counties_that_reach_out, pending_counties, read_surroundings
 from etl.entered import note_entered
 from etl.facility_rows import FacilityWriter
 from etl.fingerprint import pipeline_fingerprint
@@ -43,10 +43,8 @@ def load_pending(
     loader = CountyLoader(run, sources, reference, batch_size)
     reaching: set[str] = with_retries(counties_that_reach_out) if waiting else set()
     theirs = [] if waiting < settings.ETL_WORTH_WORKERS else _for_workers(counties, reaching, crew)
-    fingerprint = pipeline_fingerprint(reference)
-    job = partial(CountyJob, run=run.pk, attempt=run.attempt, sources=tuple(sources), fingerprint=fingerprint)
     done = crew.submit_all(
-        partial(load_county, job(code=code, batch_size=batch_size, around=around)) for code in theirs
+        _jobs(theirs, run=run, sources=sources, reference=reference, around=around, batch_size=batch_size)
     )
     loader.load([code for code in counties if code not in theirs], around, reaching=reaching)
     batches = loader.batches + sum(done)
@@ -63,6 +61,30 @@ def _for_workers(counties: Mapping[str, int], reaching: AbstractSet[str], crew: 
     if crew.is_alone or connection.in_atomic_block:
         return []
     return sorted(counties.keys() - reaching, key=lambda code: (-counties[code], code))
+
+
+def _jobs(
+    codes: Sequence[str],
+    *,
+    run: ImportRun,
+    sources: Sequence[str],
+    reference: Reference,
+    around: Surroundings,
+    batch_size: int,
+) -> list[partial[int]]:
+    """Return the work of loading these counties, one by one."""
+    if not codes:
+        return []
+    job = partial(
+        CountyJob,
+        run=run.pk,
+        attempt=run.attempt,
+        sources=tuple(sources),
+        fingerprint=pipeline_fingerprint(reference),
+        batch_size=batch_size,
+        around=around,
+    )
+    return [partial(load_county, job(code)) for code in codes]
 
 
 def _follows_unfinished(run: ImportRun) -> bool:
@@ -99,16 +121,15 @@ def _tell_of_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
     versions = SourceRecordVersion.objects.filter(
         source_record__in=claims, state=State.LOADED, findings__contains=CLASH
     )
-    had_none = versions.filter(source_record__in=[pk for pk, number in held.items() if number == claims[pk]])
-    changed = set(had_none.values_list("source_record__facility", flat=True))
+    given = {pk for pk, number in held.items() if number == claims[pk]}
+    changed = set(versions.filter(source_record__in=given).values_list("source_record__facility", flat=True))
     of_changed = SourceRecord.objects.filter(facility__any=changed, good_version__loaded_in=run)
     with fenced(run):
         of_changed.filter(last_seen_run=run, outcome=Outcome.UNCHANGED).update(outcome=Outcome.UPDATED)
         for version in versions.only("findings", "source_record"):
-            number = claims[version.source_record_id]
+            record = version.source_record_id
             others = [finding for finding in version.findings if finding["rule"] != CLASH[0]["rule"]]
-            is_held = held[version.source_record_id] == number
-            told = others if is_held else [*others, clash_finding(holder_of.get(number))]
+            told = others if record in given else [*others, clash_finding(holder_of.get(claims[record]))]
             if told != version.findings:
                 version.findings = told
                 version.save(update_fields=["findings"])

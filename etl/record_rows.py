@@ -26,7 +26,7 @@ class RecordRow(NamedTuple):
 
     @classmethod
     def read(cls, rows: QuerySet[SourceRecord], *, pending: Q) -> list[tuple[Self, bool, bool]]:
-        """Return the rows of a query in the order of their keys, each with whether it is pending and stands for a hidden one."""
+        """Return the rows of a query in the order of their keys, each with whether it is pending, and its place hidden."""
         told = rows.annotate(is_pending=pending, stands_hidden=F("facility__is_confidential"))
         columns = (*cls._fields, "is_pending", "stands_hidden")
         ordered = told.order_by("source", "key", "occurrence").values_list(*columns)

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from core.key_guard import check_keys
 from core.models import User
-from etl.assessment import Assessment, ReadRecord, assess, from_stored, read_record
+from etl.assessment import Assessment, ReadRecord, from_stored, read_record
+from etl.entries import assess_record
 from etl.errors import UnknownRejectError
 from etl.exported import reject_repeated
 from etl.fingerprint import pipeline_fingerprint
@@ -147,4 +148,4 @@ def _read_again(version: SourceRecordVersion) -> ReadRecord:
 def _assess_again(version: SourceRecordVersion, reference: Reference) -> Assessment:
     """Return what the pipeline makes of a stored raw record today."""
     source, item = EVERY_SOURCE[version.source_record.source], _read_again(version)
-    return assess(item.raw, item.staged, source=source, key=item.key, reference=reference)
+    return assess_record(item, source=source, reference=reference)

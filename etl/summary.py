@@ -111,7 +111,7 @@ def _complain_of_memory(state: RunState) -> None:
     held = max([peak_mb(), *state.crew.peak_by_process.values()])
     if is_above_ceiling(held):
         ceiling = settings.ETL_MAX_MEMORY_MB
-        message = f"a process held {held:.0f} MB, more than ETL_MAX_MEMORY_MB = {ceiling}: it read less at once, which is slower"
+        message = f"a process held {held:.0f} MB, more than ETL_MAX_MEMORY_MB = {ceiling}: records are then read a few at a time"
         if not any("ETL_MAX_MEMORY_MB" in warning for warning in state.warnings):  # a retried summary says it once
             state.warnings.append(message)
 

@@ -12,7 +12,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -32,7 +32,8 @@ from etl.fingerprint import code_fingerprint
 
 log = structlog.get_logger(__name__)
 ATTEMPTS = 3  # at one job, by as many workers
-PATIENCE_S = 10  # for a cluster's scheduler to answer
+PATIENCE_S = 10  # for a cluster's scheduler to answer, and between two looks at whether it has workers
+LOOKS = 2
 AHEAD = 2  # jobs for each worker that wait read and unread, where their results are wanted in order
 CODE = code_fingerprint()  # of what this process runs: read when it begins, since what is deployed later is not that
 
@@ -50,12 +51,13 @@ class Done:
 class Crew:
     """The workers of a run, started when the first job is given to them; without an executor the run works alone.
 
-    `losses` are what the executor raises where it has lost its workers for good.
+    `losses` are what the executor raises where it has lost its workers for good, `is_deserted` tells whether there is none.
     """
 
     count: int = 1
     executor: Executor | None = None
     losses: tuple[type[Exception], ...] = ()
+    is_deserted: Callable[[], bool] = lambda: False
     peak_by_process: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -81,13 +83,13 @@ class Crew:
             _cancel(future for future in waiting if future)
 
     def submit_all[T](self, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
-        """Give all jobs to the workers now, and return an iterator over what they return, as they end."""
+        """Give all jobs to the workers now, and return an iterator over what they return, in their order."""
         futures = [self._submit(job) for job in jobs]
-        return self._as_they_end(futures)
+        return self._results(futures)
 
-    def _as_they_end(self, futures: list[Future[Done]]) -> Iterator[Any]:
+    def _results(self, futures: list[Future[Done]]) -> Iterator[Any]:
         try:
-            for future in as_completed(futures):
+            for future in futures:
                 yield self._result(future)
         finally:
             _cancel(futures)
@@ -100,17 +102,24 @@ class Crew:
         if future is None:
             return None
         try:
+            self._wait(future)
             done = future.result()
         except self.losses as error:
-            message = (
-                "the cluster lost its workers, or its scheduler, and with them what they did: import with --resume"
-            )
-            raise WorkerDiedError(message) from error
+            raise WorkerDiedError(_CLUSTER_LOST) from error
         self.peak_by_process[done.process] = max(done.peak_mb, self.peak_by_process.get(done.process, 0.0))
         return done.result
 
+    def _wait(self, future: Future[Done]) -> None:
+        """Wait for a job; raises WorkerDiedError where nobody is left to do it, which an executor may never say."""
+        looks = 0  # in a row at which there was no worker: one that died may be replaced
+        while not wait([future], timeout=PATIENCE_S).done:
+            looks = looks + 1 if self.is_deserted() else 0
+            if looks == LOOKS:
+                raise WorkerDiedError(_CLUSTER_LOST)
+
 
 ALONE = Crew()
+_CLUSTER_LOST = "the cluster lost its workers, or its scheduler, and with them what they did: import with --resume"
 
 
 def _cancel(futures: Iterable[Future[Done]]) -> None:
@@ -255,23 +264,30 @@ def _cluster(url: str) -> Iterator[Crew]:
     try:
         client = Client(url, timeout=PATIENCE_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        message = (
-            f"no Dask scheduler answers at ETL_CLUSTER_URL ({type(error).__name__}): start it, or unset it to work here"
-        )
+        message = f"no Dask scheduler answers at {url}: start it, or unset ETL_CLUSTER_URL to work here"
         raise ClusterError(message) from error
     with client:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        count = len(workers)
+
+        def find_workers() -> list[dict[str, Any]]:
+            return list(client.scheduler_info(n_workers=-1).get("workers", {}).values())
+
+        def is_deserted() -> bool:
+            try:
+                return not find_workers()
+            except (OSError, TimeoutError):
+                return True
+
+        workers = find_workers()
         if any(worker["nthreads"] > 1 for worker in workers):
             message = "a worker of the Dask cluster has several threads: start each with --nthreads 1"
             raise ClusterError(message)
-        if not count:
+        if not workers:
             message = "the Dask cluster at ETL_CLUSTER_URL has no workers: start some, or unset it to work here"
             raise ClusterError(message)
         # without retries: a dead worker's job is done again anyway, and what a job raises is raised here, as of a process
         executor = client.get_executor(pure=False)
         try:
-            yield Crew(count, executor, losses=(CancelledError, KilledWorker))
+            yield Crew(len(workers), executor, losses=(CancelledError, KilledWorker), is_deserted=is_deserted)
         finally:
             with suppress(Exception):
                 executor.shutdown(wait=False)

@@ -31,10 +31,11 @@ from benchmarks.records import write_sources
 from core.key_guard import KeysDoNotFitError
 from etl.chunks import read_chunk
 from etl.counties import CountyJob, load_county
-from etl.county import pending_counties, read_surroundings
+from etl.county import Surroundings, pending_counties, read_surroundings
 from etl.errors import ClusterError, SupersededError, WorkerDiedError, WorkerDiffersError
 from etl.fingerprint import pipeline_fingerprint
 from etl.models import DuplicatePair, ImportRun, SourceRecordVersion
+from etl.pairs import Separations
 from etl.pipeline import ImportOptions, import_facilities
 from etl.reference import read_reference
 from etl.sources import SOURCES
@@ -409,6 +410,30 @@ def test_an_import_whose_cluster_is_lost_can_be_resumed_without_it(
     settings.ETL_CLUSTER_URL = ""
     assert imported(folder, 1, resume=True)["totals"] == alone.totals
     assert left_behind() == alone.left
+
+
+def test_a_cluster_without_a_worker_left_ends_the_run_and_it_is_resumed(
+    folder: Path, alone: Outcome, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.workers.PATIENCE_S", 2)
+    with cluster(tmp_path, workers=1) as (url, (_, worker)):
+        settings.ETL_CLUSTER_URL = url
+        with (
+            killing(lambda: [psutil.Process(worker.pid)], when=partial(has_loaded, 100)) as killed,
+            pytest.raises(WorkerDiedError, match="the cluster lost its workers"),
+        ):
+            imported(folder, 2)
+    assert killed
+    assert ImportRun.objects.get().status == "interrupted"
+    settings.ETL_CLUSTER_URL = ""
+    assert outcome_of(imported(folder, 1, resume=True)) == alone
+
+
+def test_a_worker_of_another_database_is_refused_in_one_line() -> None:
+    around = Surroundings(frozenset(), Separations(frozenset(), frozenset()), frozenset())
+    job = CountyJob("047", run=10**9, attempt=1, sources=(), fingerprint="", batch_size=50, around=around)
+    with pytest.raises(WorkerDiffersError, match="finds no run 1000000000"):
+        load_county(job)
 
 
 def test_no_scheduler_or_no_worker_is_one_clear_error(folder: Path, tmp_path: Path, settings: Any) -> None:
