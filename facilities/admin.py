@@ -1,12 +1,10 @@
-"""The registry's main pages. etl/admin.py adds the tab of sources."""
+"""The registry's main page. etl/admin.py adds the tab of sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import unquote
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,250 +13,22 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.access import log_access
-from core.admin_pages import RoleAdmin, RoleStackedInline, RoleTabularInline
+from core.admin_pages import RoleAdmin
 from core.anonymise import anonymise_address
-from core.masking import mask
 from core.models import User
 from core.roles import Action, may
-from facilities.models import (
-    ContactType,
-    Facility,
-    FacilityContact,
-    FacilityCoordinate,
-    FacilityService,
-    FacilityType,
-    OperationalStatus,
-    RetiredCode,
-    ServiceCategory,
-    new_code,
-)
+from facilities import lookup_admin  # noqa: F401 - registers the lists
+from facilities.filters import ConstituencyFilter, CountyFilter, HasCoordinatesFilter, ServiceFilter, WardFilter
+from facilities.forms import FacilityForm
+from facilities.inlines import ContactInline, CoordinateInline, ServiceInline
+from facilities.models import Facility, FacilityContact, FacilityService, RetiredCode, new_code
 from facilities.pins import pin_edits
 from facilities.protected_page import protected_page
-from facilities.protection import HIDDEN, STAND_INS, gives_shelter
+from facilities.protection import STAND_INS, gives_shelter
 from facilities.reveal import recorded
 from facilities.timeline import timeline
-from geography.models import Constituency, County, Ward
-
-
-class PlaceFilter(SimpleListFilter):
-    """One level of county > constituency > ward: it lists what lies inside the chosen level above."""
-
-    model: type[County | Constituency | Ward]
-    parent: str  # the query parameter of the level above, "" for counties
-    parent_field: str
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        places = self.model._default_manager.all()  # noqa: SLF001 - documented API
-        if self.parent:
-            chosen = request.GET.get(self.parent, "")
-            if not chosen.isdecimal():
-                return []
-            places = places.filter(**{self.parent_field: chosen})
-        return [(str(place.pk), str(place)) for place in places]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
-        value = self.value()
-        return queryset.filter(**{str(self.parameter_name): value}) if value and value.isdecimal() else queryset
-
-
-class CountyFilter(PlaceFilter):
-    title, parameter_name, model, parent, parent_field = "county", "county", County, "", ""
-
-
-class ConstituencyFilter(PlaceFilter):
-    title, parameter_name, model, parent, parent_field = (
-        "constituency",
-        "constituency",
-        Constituency,
-        "county",
-        "county",
-    )
-
-
-class WardFilter(PlaceFilter):
-    title, parameter_name, model, parent, parent_field = "ward", "ward", Ward, "constituency", "constituency"
-
-
-class HasCoordinatesFilter(SimpleListFilter):
-    title = "coordinates"
-    parameter_name = "has_coordinates"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        return [("yes", "With coordinates"), ("no", "Without coordinates")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
-        if self.value() not in {"yes", "no"}:
-            return queryset
-        return queryset.filter(coordinate__isnull=self.value() == "no")
-
-
-class ServiceFilter(SimpleListFilter):
-    title = "service"
-    parameter_name = "service"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        return [(row.code, row.category_name) for row in ServiceCategory.objects.order_by("category_name")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
-        code = self.value()
-        # a subquery and no join: a join would list a facility once for each of its services
-        offering = FacilityService.objects.filter(service_category__code=code, is_active=True).values("facility")
-        return queryset.filter(pk__in=offering) if code else queryset
-
-
-class ServiceInline(RoleTabularInline):
-    model = FacilityService
-    verbose_name, verbose_name_plural = "service", "services"
-    show_title = False
-    fields = ["service_category", "is_active"]
-    extra = 0
-    tab = True
-
-
-class SealedForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
-    """A form that leaves a sealed value as it was read unless a person changed it: it keeps its token, readable or not."""
-
-    sealed_fields: tuple[str, ...] = ()
-
-    def clean(self) -> dict[str, Any]:
-        """Return the form's values, those that were not changed as the instance holds them."""
-        values = super().clean() or self.cleaned_data
-        for name in self.sealed_fields:
-            if self.instance.pk and name in values and name not in self.changed_data:
-                values[name] = self.initial[name]
-        return values
-
-
-class FacilityForm(SealedForm):
-    """A facility; a page that was opened before the facility changed is not saved over the change."""
-
-    sealed_fields = ("address",)
-    seen_at = forms.CharField(required=False, widget=forms.HiddenInput, label="")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["seen_at"] = self._changed_at()
-
-    def _changed_at(self) -> str:
-        return self.instance.updated_at.isoformat() if self.instance.pk else ""
-
-    @property
-    def changed_data(self) -> list[str]:
-        return [name for name in super().changed_data if name != "seen_at"]
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean()
-        if values.get("seen_at") and values["seen_at"] != self._changed_at():
-            by = self.instance.updated_by or "somebody"
-            raise forms.ValidationError(
-                f"{by} changed this facility after you opened the page. Open it again, then make your change."
-            )
-        return values
-
-
-class ContactForm(SealedForm):
-    """A contact; a value that cannot be read is shown as such and kept."""
-
-    sealed_fields = ("contact_value",)
-    contact_value = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget)
-
-    class Meta:
-        model = FacilityContact
-        fields = ["contact_type", "contact_value", "is_primary"]
-
-
-class ContactFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # stubs make it generic, Django does not
-    """A facility's contacts: each once, and one primary of a type."""
-
-    def clean(self) -> None:
-        """Raise ValidationError where the database would refuse the rows."""
-        super().clean()
-        if self.instance.is_confidential:
-            return  # its contacts are not in the form
-        kept = [form.cleaned_data for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
-        values = [(row.get("contact_type"), row.get("contact_value")) for row in kept]
-        primary = [row.get("contact_type") for row in kept if row.get("is_primary")]
-        if len(values) != len(set(values)):
-            raise forms.ValidationError("A contact is listed twice.")
-        if len(primary) != len(set(primary)):
-            raise forms.ValidationError("Only one contact of each type can be the primary one.")
-
-
-class ContactInline(RoleTabularInline):
-    """Contacts: who edits sees and changes them, others see them masked; of a confidential place they are not shown."""
-
-    model = FacilityContact
-    form = ContactForm
-    formset = ContactFormSet
-    verbose_name, verbose_name_plural = "contact", "contacts"
-    readonly_fields = ["shown_value"]
-    show_title = False
-    extra = 0
-    tab = True
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityContact]:
-        return super().get_queryset(request).select_related("contact_type", "facility")
-
-    def get_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:
-        value = "contact_value" if self.has_change_permission(request, obj) else "shown_value"
-        return ["contact_type", value, "is_primary"]
-
-    def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
-        return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
-
-    def has_change_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj and obj.is_confidential)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.is_confidential)
-
-    @display(description="Value")
-    def shown_value(self, contact: FacilityContact) -> str:
-        """Return a hotline whole, anything else masked, and nothing of a confidential place."""
-        if contact.facility.is_confidential:
-            return HIDDEN
-        is_public = contact.contact_type.code == "hotline"
-        return str(contact.contact_value) if is_public else mask(str(contact.contact_value))
-
-
-class CoordinateForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
-    """A position; a browser always sends some accuracy, so that alone is no position."""
-
-    class Meta:
-        model = FacilityCoordinate
-        fields = ["latitude", "longitude", "accuracy_level"]
-
-    def has_changed(self) -> bool:
-        return bool({"latitude", "longitude"} & set(self.changed_data)) or bool(self.instance.pk and self.changed_data)
-
-    def clean(self) -> dict[str, Any]:
-        """Return the form's values; raises ValidationError for half a position, or one off the map."""
-        values = super().clean() or self.cleaned_data
-        latitude, longitude = values.get("latitude"), values.get("longitude")
-        if not self.errors and (latitude is None or longitude is None):
-            raise forms.ValidationError("A position needs both latitude and longitude; to take it away, delete it.")
-        for name, value, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
-            if value is not None and abs(value) > most:
-                self.add_error(name, f"Between -{most} and {most} degrees.")
-        return values
-
-
-class CoordinateInline(RoleStackedInline):
-    model = FacilityCoordinate
-    form = CoordinateForm
-    fields = ["latitude", "longitude", "accuracy_level"]
-    verbose_name = "position"
-    verbose_name_plural = "position"
-    tab = True
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityCoordinate]:
-        return super().get_queryset(request).filter(sealed_position__isnull=True)
-
-    def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
-        return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
 
 
 @admin.register(Facility)
@@ -488,34 +258,3 @@ def _changed_by(part: Any) -> Iterator[str]:
 
 def _has_personal(facility: Facility) -> bool:
     return bool(facility.address) or facility.contacts.exclude(contact_type__code="hotline").exists()
-
-
-class LookupAdmin(RoleAdmin):
-    readonly_fields: list[str] = []
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:  # noqa: ARG002 - Django's signature
-        """Return what stays: codes, and what makes a place confidential."""
-        if obj is None:
-            return []
-        gives_shelter = "shelter" in {obj.code, getattr(obj, "kind", "")}
-        return ["code", *(["kind"] if hasattr(obj, "kind") else []), *(["aliases"] if gives_shelter else [])]
-
-
-@admin.register(FacilityType)
-class FacilityTypeAdmin(LookupAdmin):
-    list_display = ["type_name", "code", "kind"]
-
-
-@admin.register(ServiceCategory)
-class ServiceCategoryAdmin(LookupAdmin):
-    list_display = ["category_name", "code"]
-
-
-@admin.register(OperationalStatus)
-class OperationalStatusAdmin(LookupAdmin):
-    list_display = ["status_name", "code"]
-
-
-@admin.register(ContactType)
-class ContactTypeAdmin(LookupAdmin):
-    list_display = ["type_name", "code"]

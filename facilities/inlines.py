@@ -1,0 +1,72 @@
+"""The tabs of a facility's page: services, contacts, position."""
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from core.admin_pages import RoleStackedInline, RoleTabularInline
+from core.masking import mask
+from facilities.forms import ContactForm, ContactFormSet, CoordinateForm
+from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
+from facilities.protection import HIDDEN
+
+
+class ServiceInline(RoleTabularInline):
+    model = FacilityService
+    verbose_name, verbose_name_plural = "service", "services"
+    show_title = False
+    fields = ["service_category", "is_active"]
+    extra = 0
+    tab = True
+
+
+class ContactInline(RoleTabularInline):
+    """Contacts: who edits sees and changes them, others see them masked; of a confidential place they are not shown."""
+
+    model = FacilityContact
+    form = ContactForm
+    formset = ContactFormSet
+    verbose_name, verbose_name_plural = "contact", "contacts"
+    readonly_fields = ["shown_value"]
+    show_title = False
+    extra = 0
+    tab = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityContact]:
+        return super().get_queryset(request).select_related("contact_type", "facility")
+
+    def get_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:
+        value = "contact_value" if self.has_change_permission(request, obj) else "shown_value"
+        return ["contact_type", value, "is_primary"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
+
+    def has_change_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.is_confidential)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.is_confidential)
+
+    @display(description="Value")
+    def shown_value(self, contact: FacilityContact) -> str:
+        """Return a hotline whole, anything else masked, and nothing of a confidential place."""
+        if contact.facility.is_confidential:
+            return HIDDEN
+        is_public = contact.contact_type.code == "hotline"
+        return str(contact.contact_value) if is_public else mask(str(contact.contact_value))
+
+
+class CoordinateInline(RoleStackedInline):
+    model = FacilityCoordinate
+    form = CoordinateForm
+    fields = ["latitude", "longitude", "accuracy_level"]
+    verbose_name = "position"
+    verbose_name_plural = "position"
+    tab = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityCoordinate]:
+        return super().get_queryset(request).filter(sealed_position__isnull=True)
+
+    def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
+        return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
