@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -36,6 +37,14 @@ def whole_number(name: str, *, default: int) -> int:
             f"{name} must be a whole number of 0 or more, not '{text[:20]}': mend the environment."
         )
     return int(text)
+
+
+def one_of(name: str, choices: Sequence[str]) -> str:
+    """Return a setting that is one of these words, the first by default; raises ImproperlyConfigured for another one."""
+    text = os.environ.get(name, "").strip().lower() or choices[0]
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name} must be {' or '.join(choices)}: mend the environment.")
+    return text
 
 
 def log_level(name: str, *, default: str) -> str:

@@ -165,6 +165,7 @@ FIELD_CLASSES: Mapping[str, FieldClass] = MappingProxyType(
         "source_records.*": INTERNAL,
         "source_files.*": INTERNAL,
         "import_runs.*": INTERNAL,
+        "quality_snapshots.*": INTERNAL,
         "duplicate_pairs.*": INTERNAL,
         "field_choices.*": INTERNAL,
         "users.email": PERSONAL,

@@ -18,7 +18,9 @@ from rich.table import Table
 from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
 from etl.errors import EtlError, ExitCode, OutputError
+from etl.quality_reporting import read_report, was_measured
 from etl.rejects import find_waiting
+from etl.stages import quality_page
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
 log = structlog.get_logger(__name__)
@@ -133,7 +135,7 @@ def profiled(path: Path | None) -> Iterator[None]:
     with profiler:
         yield
     text = profiler.output_text(unicode=True) if path.suffix == ".txt" else profiler.output_html()
-    _write(path, text, what="profile")
+    write_text(path, text, what="the import is done, but its profile")
 
 
 def print_summary(summary: Mapping[str, Any], stdout: Stream) -> None:
@@ -206,14 +208,24 @@ def offer_replay(stdout: Stream) -> None:
 
 def write_report(summary: Mapping[str, Any], path: Path) -> None:
     """Write the report as HTML, or as what the path's suffix asks for (.json, .txt)."""
-    render = {".json": to_json, ".txt": to_text}.get(path.suffix, to_html)
-    _write(path, render(summary), what="report")
+    if path.suffix in {".json", ".txt"}:
+        text = to_json(summary) if path.suffix == ".json" else to_text(summary)
+    else:
+        text = to_html(summary, read_report(summary["run"]) if was_measured(summary) else None)
+    write_text(path, text, what="the import is done, but its report")
 
 
-def _write(path: Path, text: str, *, what: str) -> None:
+# how `quality_report --format` writes a report
+RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "text": quality_page.to_text, "json": to_json, "html": quality_page.to_html,
+}  # fmt: skip
+
+
+def write_text(path: Path, text: str, *, what: str) -> None:
+    """Write a text into a file, in place of what stood there; raises EtlError, which names it by `what`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        message = f"the import is done, but its {what} cannot be written to {path}: {error.strerror}"
-        raise EtlError(message) from error
+        message = f"{what} cannot be written to {path}: {error.strerror}"
+        raise OutputError(message) from error

@@ -81,6 +81,12 @@ class ShrunkSourceError(EtlError):
     code = "source-shrunk"
 
 
+class DriftedSourceError(EtlError):
+    """A source's records lack members that they had, or hold them in another type, and the run was asked to refuse that."""
+
+    code = "source-drifted"
+
+
 class LockHeldError(EtlError):
     """Another import is at work."""
 

@@ -35,6 +35,7 @@ class ImportRun(models.Model):
     options = models.JSONField(default=dict)
     summary = models.JSONField(default=dict, help_text="the object that import_facilities --json prints")
     findings = models.JSONField(default=list, help_text="findings about the data set as a whole")
+    rows_before = models.JSONField(default=dict, help_text="rows of each table when the run began")
     error = models.TextField(blank=True)
 
     class Meta:
@@ -279,3 +280,29 @@ class FieldChoice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.field}: {self.source_record}"
+
+
+class QualitySnapshot(models.Model):
+    """What the registry was like at the end of a run: counts and shares, and no value of any record."""
+
+    snapshot_id = models.BigAutoField(primary_key=True)
+    run = models.OneToOneField(ImportRun, on_delete=models.CASCADE, related_name="quality")
+    measured_at = models.DateTimeField()
+    newest_audit = models.BigIntegerField(help_text="the newest row of the audit trail: nothing changed while it is")
+    total_records = models.PositiveIntegerField(help_text="facilities in service")
+    score = models.FloatField(null=True, help_text="percent: the weighted mean of the metrics that can be measured")
+    metrics = models.JSONField(default=dict)
+    rules = models.JSONField(
+        default=list, help_text="rules that found something, and on how many records of each source"
+    )
+    profile = models.JSONField(default=dict)
+    anomalies = models.JSONField(default=dict)
+    drift = models.JSONField(default=list, help_text="how the shape of each source moved since its last good run")
+    recommendations = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "quality_snapshots"
+        ordering = ["-run_id"]
+
+    def __str__(self) -> str:
+        return f"Quality at run {self.run_id}"

@@ -25,6 +25,7 @@ from etl.resilience import with_retries
 from etl.runs import close_run, open_run, rehearse, resume_run, running
 from etl.soundness import SoundFiles, find_sound_sources
 from etl.sources import EVERY_SOURCE, SOURCES, Source
+from etl.stages.drift import OnDrift
 from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
 from etl.summary import Progress, RunState, summarise
@@ -45,6 +46,7 @@ class ImportOptions:
     batch_size: int = 50
     workers: int = 1
     allow_shrink: bool = False
+    on_drift: OnDrift = OnDrift.WARN
     deactivate_missing: bool = False
     resume: bool = False
 
@@ -86,12 +88,13 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
                 sources,
                 data_dir=options.data_dir,
                 allow_shrink=options.allow_shrink,
+                on_drift=options.on_drift,
                 state=state,
             )
         with state.step("pass 1", progress):
             _stage(sound, state, reference)
         with state.step("pass 2", progress):
-            batches = load_pending(
+            load_pending(
                 run=state.run,
                 sources=list(state.read),
                 reference=reference,
@@ -103,7 +106,7 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
                 _deactivate(state, options)
         with state.step("reconcile", progress):
             names = [source.name for source in sources]
-            summary = with_retries(partial(summarise, state, names, batches=batches, dry_run=options.dry_run))
+            summary = with_retries(partial(summarise, state, names, dry_run=options.dry_run))
             reasons = "\n".join(state.errors.values())
             with_retries(partial(close_run, state.run, status=summary["status"], error=reasons, summary=summary))
             note = partial(

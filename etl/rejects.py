@@ -102,11 +102,9 @@ def replay(
             with state.step("pass 1", progress):
                 state.read = with_retries(partial(_restage, ids, state.run, reference))
             with state.step("pass 2", progress):
-                batches = load_pending(
-                    run=state.run, sources=list(state.read), reference=reference, batch_size=batch_size
-                )
+                load_pending(run=state.run, sources=list(state.read), reference=reference, batch_size=batch_size)
             with state.step("reconcile", progress):
-                summary = with_retries(partial(summarise, state, list(state.read), batches=batches))
+                summary = with_retries(partial(summarise, state, list(state.read)))
                 if not ids:
                     summary["status"] = ImportRun.Status.SUCCEEDED.value  # nothing waited, and nothing failed
                 with_retries(partial(close_run, state.run, status=summary["status"], summary=summary))

@@ -15,13 +15,15 @@ from core.models import User
 from etl.errors import EtlError, ExitCode, SupersededError
 from etl.models import ImportRun
 from etl.resilience import with_retries
+from etl.statement import count_rows
 
 
 def open_run(kind: ImportRun.Kind, *, user: User, options: Mapping[str, Any]) -> ImportRun:
     """Return a new run; its row says who works where, for the one who finds the lock held."""
     who = {"kind": kind, "started_at": timezone.now(), "host": socket.gethostname(), "pid": os.getpid()}
     # not create(): the reply to an earlier attempt's INSERT may have been lost
-    open_once = partial(ImportRun.objects.get_or_create, **who, defaults={"started_by": user, "options": dict(options)})
+    rest = {"started_by": user, "options": dict(options), "rows_before": with_retries(count_rows)}
+    open_once = partial(ImportRun.objects.get_or_create, **who, defaults=rest)
     run, _ = with_retries(open_once)
     return run
 

@@ -9,21 +9,23 @@ import structlog
 from django.conf import settings
 from django.db.models import Sum
 
-from etl.errors import ChangedFileError, EmptySourceError, EtlError, ShrunkSourceError
+from etl.errors import ChangedFileError, DriftedSourceError, EmptySourceError, EtlError, ShrunkSourceError
 from etl.models import ImportRun, SourceFile, SourceRecord
 from etl.resilience import with_retries
 from etl.source_files import Inspection, find_files, inspect_files
 from etl.sources import EVERY_SOURCE, Source
-from etl.stages.records import SoundFile
+from etl.stages.drift import OnDrift, find_drift, merge_profiles
+from etl.stages.records import PathProfile, SoundFile
 from etl.summary import RunState
 
 log = structlog.get_logger(__name__)
 LARGEST_LOSS = 0.2  # of a source's records since its last good run: more is refused as a broken delivery
+MOST_DRIFT_TOLD = 3  # moves of one source in one line
 SoundFiles = list[tuple[SourceFile, SoundFile]]
 
 
 def find_sound_sources(
-    sources: Sequence[Source], *, data_dir: Path, allow_shrink: bool, state: RunState
+    sources: Sequence[Source], *, data_dir: Path, allow_shrink: bool, on_drift: OnDrift, state: RunState
 ) -> dict[str, SoundFiles]:
     """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state."""
     paths: dict[str, tuple[Path, ...]] = {}
@@ -43,6 +45,7 @@ def find_sound_sources(
         try:
             rows = with_retries(partial(_file_rows, name, files, state.run))
             _refuse_unsound(EVERY_SOURCE[name], files, allow_shrink=allow_shrink)
+            _note_drift(name, files, on_drift=on_drift, state=state)
         except EtlError as error:
             state.refuse(name, error)
         else:
@@ -108,6 +111,29 @@ def _last_good_count(source: str) -> tuple[int, int]:
     staged = SourceFile.objects.filter(source=source, is_staged=True, run__undone_by__isnull=True)
     counts = staged.values("run").annotate(read=Sum("records")).order_by("-run").values_list("run", "read")
     return with_retries(counts.first) or (0, 0)
+
+
+def _note_drift(source: str, files: Sequence[Inspection], *, on_drift: OnDrift, state: RunState) -> None:
+    """Keep how a source's shape moved since its last good run; raises DriftedSourceError where that must not be."""
+    run, count = _last_good_count(source)
+    before = SourceFile.objects.filter(run=run, source=source).values_list("profile", flat=True)
+    drift = find_drift(
+        source,
+        before=merge_profiles(
+            [[PathProfile(**path) for path in profile] for profile in with_retries(lambda: list(before))]
+        ),
+        now=merge_profiles([file.sound.profile for file in files if file.sound]),
+        counts=(count, _count_records(files)),
+    )
+    state.drift += drift
+    if not drift:
+        return
+    told = "; ".join(move.message for move in drift[:MOST_DRIFT_TOLD])
+    more = f"; and {len(drift) - MOST_DRIFT_TOLD} more, see `quality_report`" if len(drift) > MOST_DRIFT_TOLD else ""
+    message = f"{source}: its shape moved since run {run}: {told}{more}"
+    if on_drift is OnDrift.FAIL and any(move.is_breaking for move in drift):
+        raise DriftedSourceError(f"{message}; mend its mapping, or import it with --on-drift warn")
+    state.warnings.append(message)
 
 
 def _warn_of_count(source: Source, files: Sequence[Inspection], state: RunState) -> None:

@@ -1,20 +1,18 @@
-"""A run's statement, computed from the database: outcomes by source, quality, and the books that must balance."""
+"""A run's statement, computed from the database: outcomes by source, rows by table, and the books that must balance."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db import connection
+from django.db.models import Count
 
+from core.models import AuditEntry
 from etl.errors import UnbalancedBooksError
+from etl.lock import session_of
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
-from etl.stages.quality import TARGETS, Counts, measure, score
-from etl.stages.rules import DATASET_RULES, MANY_FACILITIES, Dataset
-from facilities.models import Facility, FacilityContact, FacilityCoordinate
-
-OUTCOMES = ("created", "updated", "unchanged", "merged", "rejected")
+from etl.registry_facts import OUTCOMES
 
 
 def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -85,65 +83,48 @@ def count_to_review(run: ImportRun) -> int:
     return DuplicatePair.objects.filter(run=run, decision=DuplicatePair.Decision.TO_REVIEW).count()
 
 
-def find_dataset_findings() -> list[dict[str, str]]:
-    """Return what the rules about the whole registry find, as JSON objects; sealed positions take no part."""
-    return [
-        {"rule": f.rule, "severity": f.severity.value, "field": f.field, "message": f.message, "hint": f.hint}
-        for dataset in _datasets()
-        for rule in DATASET_RULES
-        for f in rule(dataset)
-    ]
+def count_rows() -> dict[str, int]:
+    """Return how many rows each table has that an import writes, or must leave alone, all at one moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_ROWS)
+        return {name: int(count) for name, count in cursor.fetchall()}
 
 
-def _datasets() -> Iterator[Dataset]:
-    """Yield what the rules look at: the positions of each county, and the contacts of all; never all positions at once."""
-    open_positions = FacilityCoordinate.objects.filter(facility__is_active=True, latitude__isnull=False)
-    county_column = "facility__county__county_code"
-    columns = (county_column, "facility__facility_code", "latitude", "longitude")
-    rows = open_positions.order_by(county_column, "facility__facility_code").values_list(*columns)
-    for county, of_county in groupby(rows.iterator(), key=itemgetter(0)):
-        points = [(code, float(latitude or 0), float(longitude or 0)) for _, code, latitude, longitude in of_county]
-        yield Dataset(points_by_county={county: points}, facility_count_by_contact={})
-    shared = (
-        FacilityContact.objects.filter(facility__is_active=True)
-        .exclude(contact_type__code="hotline")
-        .values_list("value_index")
-        .annotate(n=Count("facility", distinct=True))
-        .filter(n__gte=MANY_FACILITIES)
-    )
-    yield Dataset(points_by_county={}, facility_count_by_contact=dict(shared))
+_COUNT_ROWS = """
+SELECT 'facilities', count(*) FROM facilities
+UNION ALL SELECT 'facility_contacts', count(*) FROM facility_contacts
+UNION ALL SELECT 'facility_services', count(*) FROM facility_services
+UNION ALL SELECT 'facility_coordinates', count(*) FROM facility_coordinates
+UNION ALL SELECT 'source_records', count(*) FROM source_records
+UNION ALL SELECT 'source_record_versions', count(*) FROM source_record_versions
+UNION ALL SELECT 'duplicate_pairs', count(*) FROM duplicate_pairs
+UNION ALL SELECT 'counties', count(*) FROM counties
+UNION ALL SELECT 'constituencies', count(*) FROM constituencies
+UNION ALL SELECT 'wards', count(*) FROM wards
+"""
 
 
-def measure_quality(run: ImportRun, *, sources: Sequence[str], read: Mapping[str, int]) -> dict[str, float | None]:
-    """Return the score and the five metrics in percent, null where there is nothing to measure."""
-    if not read:
-        return dict.fromkeys(("score", *TARGETS))  # a run that read nothing measures nothing
-    facilities = Facility.objects.filter(is_active=True)
-    filled = facilities.aggregate(
-        all=Count("pk"),
-        named=Count("pk", filter=~Q(facility_name="")),
-        placed=Count("pk", filter=Q(constituency__isnull=False) | Q(is_confidential=True)),  # where that is, is sealed
-    )
-    seen = SourceRecord.objects.filter(last_seen_run=run, source__in=read)
-    sound = seen.exclude(outcome="rejected")
-    contradicted = sound.filter(
-        Q(good_version__findings__contains=[{"rule": "ward-outside-constituency"}])
-        | Q(good_version__findings__contains=[{"rule": "constituency-outside-county"}]),
-    )
-    open_pairs = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW)
-    in_doubt = {pk for pair in open_pairs.values_list("first__facility", "second__facility") for pk in pair if pk}
-    sound_count = sound.count()
-    metrics = measure(
-        Counts(
-            facilities=filled["all"],
-            required_filled=filled["all"] + filled["named"] + filled["placed"],
-            required_values=3 * filled["all"],
-            records_read=sum(read.values()),
-            records_sound=sound_count,
-            records_consistent=sound_count - contradicted.count(),
-            sources_expected=len(sources),
-            sources_fresh=len(read),
-            facilities_in_doubt=len(in_doubt),
-        ),
-    )
-    return {"score": score(metrics), **{name: metric.percent for name, metric in metrics.items()}}
+def reconcile_rows(run: ImportRun, *, created: int) -> dict[str, dict[str, int]]:
+    """Return the rows of each table before and after a run; raises UnbalancedBooksError where they do not add up.
+
+    Facilities must have grown by those created, unless somebody else added some meanwhile, and the ledger by the records and
+    the versions of this run.
+    """
+    after = count_rows()
+    before: dict[str, int] = run.rows_before or after  # a run of an earlier version, resumed, knows nothing
+    expected = {
+        "facilities": created,
+        "source_records": SourceRecord.objects.filter(first_seen_run=run).count(),
+        "source_record_versions": SourceRecordVersion.objects.filter(run=run).count(),
+    }
+    for table, grown in expected.items() if run.rows_before else ():
+        if after[table] - before[table] != grown and not (table == "facilities" and _others_wrote(run)):
+            message = f"{table}: {before[table]} rows before, {after[table]} after, but {grown} were added"
+            raise UnbalancedBooksError(f"{message}; report this as a fault")
+    return {name: {"before": before[name], "after": count} for name, count in after.items()}
+
+
+def _others_wrote(run: ImportRun) -> bool:
+    """Return whether anybody else added or deleted a facility since a minute before the run: a page may have been at it."""
+    others = AuditEntry.objects.exclude(session_id=session_of(run)).exclude(operation="UPDATE")
+    return others.filter(table_name="facilities", changed_at__gte=run.started_at - timedelta(minutes=1)).exists()

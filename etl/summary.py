@@ -12,16 +12,17 @@ from django.conf import settings
 from core.memory import peak_mb
 from etl.ceiling import is_above_ceiling
 from etl.errors import EtlError
-from etl.models import ImportRun
+from etl.models import ImportRun, QualitySnapshot
+from etl.quality import RunFacts, measure_run, percents_of
+from etl.registry_facts import OUTCOMES
+from etl.stages.drift import Drift
 from etl.statement import (
-    OUTCOMES,
     count_pins_kept,
     count_to_review,
-    find_dataset_findings,
     find_missing,
     find_rejects,
-    measure_quality,
     outcomes_by_source,
+    reconcile_rows,
 )
 from etl.workers import Crew
 
@@ -42,7 +43,9 @@ class RunState:
     errors: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    drift: list[Drift] = field(default_factory=list)
     deactivated: int = 0
+    quality: QualitySnapshot | None = None
     crew: Crew = field(default_factory=Crew)
 
     def refuse(self, source: str, error: EtlError) -> None:
@@ -60,7 +63,7 @@ class RunState:
         log.info("step done", step=name, seconds=self.seconds[name])
 
 
-def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run: bool = False) -> dict[str, Any]:
+def summarise(state: RunState, sources: Sequence[str], *, dry_run: bool = False) -> dict[str, Any]:
     """Return the run's statement, computed from the database; raises UnbalancedBooksError where the books do not balance."""
     books = outcomes_by_source(state.run, state.read)
     rows = {
@@ -71,10 +74,13 @@ def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run:
     for name, row in books.items() if is_import else ():
         _complain_of_nothing(name, row, state)
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
-    if settings.ETL_ANOMALY_DETECTION and (batches or state.run.attempt > 1):
-        state.run.findings = find_dataset_findings()
+    rows_by_table = reconcile_rows(state.run, created=totals["created"])
     by_rule, rejects = find_rejects(state.run, MOST_LISTED)
     _complain_of_memory(state)
+    if state.read:  # a run that read nothing measures nothing
+        facts = RunFacts(sources, list(state.errors), state.drift, perf_counter() - state.started, state.read)
+        state.quality = measure_run(state.run, facts)
+        state.run.findings = state.quality.anomalies["found"]
     seconds = perf_counter() - state.started
     return {
         "run": state.run.pk,
@@ -88,7 +94,8 @@ def summarise(state: RunState, sources: Sequence[str], *, batches: int, dry_run:
         "deactivated": state.deactivated,
         "pins_kept": count_pins_kept(state.run),
         "duplicates": {"merged": totals["merged"], "to_review": count_to_review(state.run)},
-        "quality": measure_quality(state.run, sources=sources, read=state.read if is_import else {}),
+        "quality": percents_of(state.quality),
+        "rows": rows_by_table,
         "seconds": round(seconds, 3),
         "seconds_by_step": state.seconds,
         "records_per_second": round(totals["read"] / seconds, 1),

@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 
 from core.embedded_postgres import APPLICATION_ROLE
-from core.environment import env, log_level, scheduler_url, secret, whole_number
+from core.environment import env, log_level, one_of, scheduler_url, secret, whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -191,6 +191,10 @@ ETL_MAX_MEMORY_MB = whole_number("ETL_MAX_MEMORY_MB", default=512)  # of each pr
 ETL_MAX_FILE_MB = whole_number("ETL_MAX_FILE_MB", default=2048)
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
 ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)
+# what an import does with a source whose records lack members that they had: warn, or fail (the source is refused)
+ETL_ON_DRIFT = one_of("ETL_ON_DRIFT", ("warn", "fail"))
+# the oldest that a source's last reading, and the last success, may be: a day, and two hours for a late start
+ETL_FRESH_HOURS = whole_number("ETL_FRESH_HOURS", default=26)
 
 LOGGING_CONFIG = "core.logs.configure"
 LOGGING: dict[str, Any] = {"level": log_level("LOG_LEVEL", default="INFO")}

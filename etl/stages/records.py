@@ -36,6 +36,37 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Anomaly:
+    """Something about the registry as a whole that wants a look; `facilities` are the codes of the first open places of it."""
+
+    rule: str
+    field: str
+    message: str
+    hint: str
+    facilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole: how many of how many."""
+
+    numerator: int
+    denominator: int
+
+    @property
+    def percent(self) -> float | None:
+        """0..100, None where there is nothing to measure; 100 is said of a whole only."""
+        if not self.denominator:
+            return None
+        rounded = round(100 * self.numerator / self.denominator, 2)
+        return rounded if rounded < 100 or self.numerator == self.denominator else 99.99
+
+    def as_json(self) -> dict[str, float | int | None]:
+        """Return the share as reports show it."""
+        return {"percent": self.percent, "numerator": self.numerator, "denominator": self.denominator}
+
+
+@dataclass(frozen=True, slots=True)
 class PathProfile:
     """What stands at one path of a file's records: how often, of which JSON types, how often null or blank."""
 

@@ -5,6 +5,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from etl.stages.charts import bar
+from etl.stages.page import page, section, table
+from etl.stages.quality_page import sections
+
 COLUMNS = ("read", "created", "updated", "unchanged", "merged", "rejected", "missing")
 
 
@@ -44,6 +48,7 @@ def refusals(summary: Mapping[str, Any]) -> list[str]:
 
 
 LOOK_AT_PAIRS = ": see `duplicates list`"
+LOOK_AT_QUALITY = "; `quality_report` says why"
 
 
 def remarks(summary: Mapping[str, Any]) -> list[str]:
@@ -94,46 +99,13 @@ def _percent(value: float | None) -> str:
     return "not measurable" if value is None else f"{value:.1f} %"
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #66419b; --bad: #b3261e }}
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem }}
-h1 {{ font-size: 1.5rem; margin: .5rem 0 0 }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
-.sub {{ opacity: .7; margin: 0 0 1rem }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .6rem }}
-.tile {{ border: 1px solid var(--line); border-radius: .6rem; padding: .6rem .8rem }}
-.tile b {{ display: block; font-size: 1.5rem; color: var(--accent) }} .tile.bad b {{ color: var(--bad) }}
-.scroll {{ overflow-x: auto }} table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left }} tr:last-child td {{ font-weight: 600 }}
-.bar {{ background: var(--soft); border-radius: 1rem; height: .6rem; overflow: hidden }}
-.bar i {{ display: block; height: 100%; background: var(--accent) }}
-dl {{ display: grid; grid-template-columns: max-content 1fr max-content; gap: .4rem .8rem; align-items: center }}
-dt, dd {{ margin: 0 }}
-.error {{ border-left: 4px solid var(--bad); padding: .3rem .8rem; margin: .5rem 0 }}
-</style></head><body>
-<h1>{title}</h1><p class="sub">{subtitle}</p>
-{body}
-</body></html>
-"""
-
-
-def to_html(summary: Mapping[str, Any]) -> str:
-    """Return one HTML page without any outside asset, readable on a phone and printable."""
+def to_html(summary: Mapping[str, Any], quality: Mapping[str, Any] | None = None) -> str:
+    """Return one HTML page without any outside asset, readable on a phone and printable; with what was measured, if it was."""
     run = "Dry run" if summary["dry_run"] else f"Import run {summary['run']}"
     subtitle = f"{summary['status']} · {summary['totals']['read']} records in {effort(summary)}"
-    parts = (
-        _errors(summary),
-        _tiles(summary),
-        _table(summary),
-        _rejects(summary),
-        _missing(summary),
-        _quality(summary),
-        _findings(summary),
-    )
-    return _PAGE.format(title=escape(run), subtitle=escape(subtitle), body="\n".join(parts))
+    measured = sections(quality) if quality else [_quality(summary), _findings(summary)]
+    statement = (_errors(summary), _tiles(summary), _by_source(summary), _rejects(summary), _missing(summary))
+    return page(run, subtitle, [*statement, *measured])
 
 
 def _errors(summary: Mapping[str, Any]) -> str:
@@ -149,44 +121,35 @@ def _tiles(summary: Mapping[str, Any]) -> str:
     return f'<div class="tiles">{"".join(cells)}</div>'
 
 
-def _table(summary: Mapping[str, Any]) -> str:
-    head = "".join(f"<th>{column}</th>" for column in ("source", *COLUMNS))
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table_rows(summary))
-    return f'<h2>By source</h2><div class="scroll"><table><tr>{head}</tr>{rows}</table></div>'
+def _by_source(summary: Mapping[str, Any]) -> str:
+    return section("By source", table(("source", *COLUMNS), table_rows(summary), has_total=True))
 
 
 def _rejects(summary: Mapping[str, Any]) -> str:
     items = summary["rejects_by_rule"]
     most = max(items.values(), default=1)
-    bars = "".join(_bar(rule, 100 * count / most, str(count)) for rule, count in items.items())
+    bars = "".join(bar(rule, 100 * count / most, str(count)) for rule, count in items.items())
     rows = "".join(
         f"<li><code>{escape(r['file'])} {escape(r['pointer'])}</code><br>{escape(r['message'])}; {escape(r['hint'])}</li>"
         for r in summary["rejects"]
     )
-    return (
-        f"<h2>Rejected, by rule</h2><dl>{bars}</dl><ul>{rows}</ul>"
-        if items
-        else "<h2>Rejected</h2><p>Nothing was rejected.</p>"
+    return section(
+        "Rejected, by rule", f'<dl class="bars">{bars}</dl><ul>{rows}</ul>' if items else "<p>Nothing was rejected.</p>"
     )
 
 
 def _missing(summary: Mapping[str, Any]) -> str:
     rows = "".join(f"<li>{escape(_missing_record(record))}</li>" for record in summary["missing"])
-    return f"<h2>Missing from their source</h2><ul>{rows}</ul>" if rows else ""
+    return section("Missing from their source", f"<ul>{rows}</ul>") if rows else ""
 
 
 def _quality(summary: Mapping[str, Any]) -> str:
-    bars = "".join(_bar(name, value or 0, _percent(value)) for name, value in summary["quality"].items())
-    return f"<h2>Quality of the registry</h2><dl>{bars}</dl>"
+    bars = "".join(bar(name, value or 0, _percent(value)) for name, value in summary["quality"].items())
+    return section("Quality of the registry", f'<dl class="bars">{bars}</dl>')
 
 
 def _findings(summary: Mapping[str, Any]) -> str:
     items = "".join(
         f"<li>{escape(finding['message'])} — {escape(finding['hint'])}</li>" for finding in summary["findings"]
     )
-    return f"<h2>Worth a look</h2><ul>{items}</ul>" if items else ""
-
-
-def _bar(name: str, percent: float, label: str) -> str:
-    bar = f'<div class="bar"><i style="width:{percent:.0f}%"></i></div>'
-    return f"<dt>{escape(name)}</dt><dd>{bar}</dd><dd>{escape(label)}</dd>"
+    return section("Worth a look", f"<ul>{items}</ul>") if items else ""

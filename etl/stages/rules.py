@@ -5,17 +5,23 @@ A rule holds for any record, whoever made it: a source, a merge or a person.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from etl.stages import clean
-from etl.stages.records import FacilityRecord, Finding, Reference, Severity
+from etl.stages.records import Anomaly, FacilityRecord, Finding, Reference, Severity
 from geography.distance import distance_km
 from geography.gazetteer import Level
 
 FAR_FROM_COUNTY_KM = 150.0  # Turkana, the largest county, is about 300 km long
 FEWEST_POSITIONS = 5  # a median of fewer says nothing
 MANY_FACILITIES = 10
+MANY_ON_ONE_POINT = 5  # fewer may share a compound
+MOST_NAMED = 20  # facilities of one anomaly
+FEWEST_ALIKE = 10  # facilities of a source that state services: of fewer, a likeness says nothing
+ALIKE_SHARE = 0.9
+COUNT_MOVE = 0.2  # of the earlier count
+FEWEST_COUNTED = 20
 
 Rule = Callable[[FacilityRecord, Reference], Iterator[Finding]]
 
@@ -132,18 +138,24 @@ def find_rule_breaks(record: FacilityRecord, reference: Reference) -> tuple[Find
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What the rules about the whole registry look at.
+    """What the rules about the whole registry look at, all of it or a part.
 
     `points_by_county`: county code -> (facility code, latitude, longitude), open positions only.
     `facility_count_by_contact`: contact (any stable stand-in for it) -> on how many facilities it stands.
+    `codes_by_contact`: the same contacts -> the codes of open facilities that it stands on, the first of them.
+    `profiles_by_source`: source -> the services that a facility states, as sorted codes -> how many of its facilities do.
+    `counts`: what is counted ("source regional") -> how many there were at the last good run, and how many there are.
     """
 
-    points_by_county: Mapping[str, Sequence[tuple[str, float, float]]]
-    facility_count_by_contact: Mapping[str, int]
+    points_by_county: Mapping[str, Sequence[tuple[str, float, float]]] = field(default_factory=dict)
+    facility_count_by_contact: Mapping[str, int] = field(default_factory=dict)
+    codes_by_contact: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    profiles_by_source: Mapping[str, Mapping[tuple[str, ...], int]] = field(default_factory=dict)
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def positions_far_from_their_county(dataset: Dataset) -> Iterator[Finding]:
-    """Yield a warning for each position more than FAR_FROM_COUNTY_KM from the median position of its county."""
+def positions_far_from_their_county(dataset: Dataset) -> Iterator[Anomaly]:
+    """Yield an anomaly for each position more than FAR_FROM_COUNTY_KM from the median position of its county."""
     for points in dataset.points_by_county.values():
         if len(points) < FEWEST_POSITIONS:
             continue
@@ -152,28 +164,60 @@ def positions_far_from_their_county(dataset: Dataset) -> Iterator[Finding]:
             away_km = distance_km(centre, (latitude, longitude))
             if away_km > FAR_FROM_COUNTY_KM:
                 message = f"{code} lies {away_km:.0f} km from the middle of its county's facilities"
-                yield Finding(
-                    "position-far-from-county", Severity.WARNING, "position", message, hint="check its coordinates"
-                )
+                yield Anomaly("position-far-from-county", "position", message, "check its coordinates", (code,))
 
 
-def phones_on_many_facilities(dataset: Dataset) -> Iterator[Finding]:
-    """Yield a warning for each contact that stands on MANY_FACILITIES or more."""
-    for count in sorted(dataset.facility_count_by_contact.values(), reverse=True):
-        if count >= MANY_FACILITIES:
-            message = f"one number stands on {count} facilities: it is a brand's or a hotline, not a desk's"
-            yield Finding(
-                "phone-on-many-facilities",
-                Severity.WARNING,
-                "contacts",
-                message,
-                hint="ask the source for desk numbers",
-            )
+def facilities_on_one_point(dataset: Dataset) -> Iterator[Anomaly]:
+    """Yield an anomaly for each point on which MANY_ON_ONE_POINT facilities or more stand."""
+    for points in dataset.points_by_county.values():
+        codes: dict[tuple[float, float], list[str]] = {}
+        for code, latitude, longitude in points:
+            codes.setdefault((latitude, longitude), []).append(code)
+        for here in codes.values():
+            if len(here) >= MANY_ON_ONE_POINT:
+                message = f"{len(here)} facilities stand on one point: it is a town's middle, not their doors"
+                hint = "ask the source for the position of each"
+                yield Anomaly("facilities-on-one-point", "position", message, hint, tuple(here[:MOST_NAMED]))
 
 
-DATASET_RULES: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
+def phones_on_many_facilities(dataset: Dataset) -> Iterator[Anomaly]:
+    """Yield an anomaly for each contact that stands on MANY_FACILITIES or more."""
+    counts = dataset.facility_count_by_contact
+    for contact in sorted(counts, key=lambda contact: (-counts[contact], contact)):
+        if counts[contact] >= MANY_FACILITIES:
+            message = f"one number stands on {counts[contact]} facilities: it is a brand's or a hotline, not a desk's"
+            codes = tuple(dataset.codes_by_contact.get(contact, ())[:MOST_NAMED])
+            yield Anomaly("phone-on-many-facilities", "contacts", message, "ask the source for desk numbers", codes)
+
+
+def service_profiles_all_alike(dataset: Dataset) -> Iterator[Anomaly]:
+    """Yield an anomaly for each source nearly all of whose facilities state the very same several services."""
+    for source, profiles in dataset.profiles_by_source.items():
+        several = {services: count for services, count in profiles.items() if services}
+        total = sum(several.values())
+        if total < FEWEST_ALIKE:
+            continue
+        services, count = max(several.items(), key=lambda item: (item[1], item[0]))
+        if len(services) > 1 and count >= ALIKE_SHARE * total:
+            message = f"{source}: {count} of {total} facilities state the same {len(services)} services: {', '.join(services)}"
+            hint = "ask whether each offers them, or whether the list's maker filled them in"
+            yield Anomaly("service-profiles-all-alike", "services", message, hint)
+
+
+def counts_off(dataset: Dataset) -> Iterator[Anomaly]:
+    """Yield an anomaly for each count that moved by more than COUNT_MOVE since the last good run."""
+    for what, (before, now) in dataset.counts.items():
+        if before >= FEWEST_COUNTED and abs(now - before) > COUNT_MOVE * before:
+            message = f"{what}: {now}, {before} before ({100 * (now - before) / before:+.0f} %)"
+            yield Anomaly("count-off", "record", message, "ask the source whether this is right")
+
+
+DATASET_RULES: tuple[Callable[[Dataset], Iterable[Anomaly]], ...] = (
     positions_far_from_their_county,
+    facilities_on_one_point,
     phones_on_many_facilities,
+    service_profiles_all_alike,
+    counts_off,
 )
 
 

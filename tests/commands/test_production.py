@@ -144,7 +144,7 @@ def test_the_example_file_as_it_stands_is_refused() -> None:
 
 def test_the_example_file_names_every_setting_that_is_read() -> None:
     settings = "".join(path.read_text() for path in (ROOT / "core" / "settings").glob("*.py"))
-    read = set(re.findall(r'(?:secret|whole_number|log_level|scheduler_url|env\.\w+)\(\s*"([A-Z_]+)"', settings))
+    read = set(re.findall(r'(?:secret|whole_number|log_level|one_of|scheduler_url|env\.\w+)\(\s*"([A-Z_]+)"', settings))
     named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read == named
 

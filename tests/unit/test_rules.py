@@ -6,7 +6,15 @@ from decimal import Decimal
 import pytest
 
 from etl.stages.records import Accuracy, Contact, FacilityRecord, Position, Severity
-from etl.stages.rules import Dataset, find_rule_breaks, phones_on_many_facilities, positions_far_from_their_county
+from etl.stages.rules import (
+    Dataset,
+    counts_off,
+    facilities_on_one_point,
+    find_rule_breaks,
+    phones_on_many_facilities,
+    positions_far_from_their_county,
+    service_profiles_all_alike,
+)
 from tests.unit.reference_data import reference_with
 
 UKUNDA = FacilityRecord(
@@ -81,20 +89,57 @@ def test_a_bad_record_is_rejected(reference, fields, rule):
 NEAR = [(f"GVRC-{n}", -4.2 + n / 100, 39.5) for n in range(4)]
 
 
-def test_a_position_far_from_its_countys_others_is_a_warning():
-    dataset = Dataset({"002": [*NEAR, ("GVRC-FAR", 3.1, 35.6)]}, {})
-    (finding,) = positions_far_from_their_county(dataset)
-    assert (finding.rule, finding.severity) == ("position-far-from-county", Severity.WARNING)
-    assert finding.message.startswith("GVRC-FAR lies 9")
+def test_a_position_far_from_its_countys_others_wants_a_look():
+    (found,) = positions_far_from_their_county(Dataset({"002": [*NEAR, ("GVRC-FAR", 3.1, 35.6)]}))
+    assert (found.rule, found.facilities) == ("position-far-from-county", ("GVRC-FAR",))
+    assert found.message.startswith("GVRC-FAR lies 9")
 
 
 @pytest.mark.parametrize("points", [[], [*NEAR, ("GVRC-9", -4.2, 39.6)], [*NEAR[:3], ("GVRC-FAR", 3.1, 35.6)]])
-def test_positions_together_or_too_few_to_tell_are_no_warning(points):
-    assert list(positions_far_from_their_county(Dataset({"002": points}, {}))) == []
+def test_positions_together_or_too_few_to_tell_want_none(points):
+    assert list(positions_far_from_their_county(Dataset({"002": points}))) == []
 
 
-def test_a_phone_on_ten_facilities_is_a_warning_without_the_number():
-    (finding,) = phones_on_many_facilities(Dataset({}, {"+254712000239": 10, "+254712000240": 9}))
-    assert (finding.rule, finding.severity) == ("phone-on-many-facilities", Severity.WARNING)
-    assert "10 facilities" in finding.message
-    assert "254" not in finding.message
+def test_five_facilities_on_one_point_want_a_look_and_four_do_not():
+    stack = [(f"GVRC-{n}", -4.2, 39.5) for n in range(5)]
+    (found,) = facilities_on_one_point(Dataset({"002": [*stack, *NEAR[1:]]}))
+    assert (found.rule, found.facilities) == ("facilities-on-one-point", tuple(f"GVRC-{n}" for n in range(5)))
+    assert list(facilities_on_one_point(Dataset({"002": stack[:4]}))) == []
+
+
+def test_a_phone_on_ten_facilities_wants_a_look_without_the_number():
+    counts = {"+254712000239": 10, "+254712000240": 9}
+    (found,) = phones_on_many_facilities(
+        Dataset(facility_count_by_contact=counts, codes_by_contact={"+254712000239": ["GVRC-1"]})
+    )
+    assert (found.rule, found.facilities) == ("phone-on-many-facilities", ("GVRC-1",))
+    assert "10 facilities" in found.message
+    assert "254" not in found.message
+
+
+def test_services_that_a_lists_maker_filled_in_want_a_look():
+    same = ("medical", "psychosocial-support")
+    (found,) = service_profiles_all_alike(
+        Dataset(profiles_by_source={"kps_stations": {same: 19, ("medical",): 1, (): 60}})
+    )
+    assert (found.rule, found.message.split(":")[0]) == ("service-profiles-all-alike", "kps_stations")
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [
+        {("medical",): 30},  # one service alone is what a list is about
+        {("a", "b"): 9},  # too few
+        {("a", "b"): 15, ("a", "c"): 5},
+        {(): 50},
+    ],
+)
+def test_services_that_differ_or_are_one_want_none(profiles):
+    assert list(service_profiles_all_alike(Dataset(profiles_by_source={"regional": profiles}))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_off"), [(100, 121, True), (100, 79, True), (100, 120, False), (19, 60, False)]
+)
+def test_a_count_that_moves_by_more_than_a_fifth_wants_a_look(before, now, is_off):
+    assert bool(list(counts_off(Dataset(counts={"facilities in Kilifi": (before, now)})))) == is_off

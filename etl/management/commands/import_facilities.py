@@ -11,6 +11,7 @@ from core.command_line import positive
 from etl.console import print_summary, profiled, run_with_exit_code, show_progress, write_report
 from etl.pipeline import ImportOptions, import_facilities
 from etl.sources import EXPORTED, SOURCES
+from etl.stages.drift import OnDrift
 from etl.stages.gates import RejectLimit, beyond_gate, exit_code
 from etl.stages.report import refusals, to_json
 
@@ -46,6 +47,13 @@ class Command(BaseCommand):
             "--allow-shrink", action="store_true", help="accept a source that holds no record, or much less than before"
         )
         parser.add_argument(
+            "--on-drift",
+            choices=list(OnDrift),
+            type=OnDrift,
+            default=OnDrift(settings.ETL_ON_DRIFT),
+            help="fail: refuse a source whose records lack members that they had, or hold them in another type",
+        )
+        parser.add_argument(
             "--deactivate-missing",
             action="store_true",
             help="take facilities out of service that no source lists any more",
@@ -70,6 +78,7 @@ class Command(BaseCommand):
             batch_size=options["batch_size"],
             workers=options["workers"],
             allow_shrink=options["allow_shrink"],
+            on_drift=options["on_drift"],
             deactivate_missing=options["deactivate_missing"],
             resume=options["resume"],
         )

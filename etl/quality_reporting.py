@@ -1,0 +1,116 @@
+"""The quality report of a run: what its snapshot says, beside its statement, the run before and the trend."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+
+from etl.errors import UnknownRunError
+from etl.models import ImportRun, QualitySnapshot, SourceFile
+from etl.registry_facts import OUTCOMES
+from etl.stages.drift import merge_profiles
+from etl.stages.quality import TARGETS
+from etl.stages.records import PathProfile
+
+LONGEST_TREND = 30  # runs
+# where a person finds what lowers a metric: a page of the site with its query, and a command
+_OFFENDERS: Mapping[str, tuple[str, str, str]] = {
+    "completeness": (
+        "admin:facilities_facility_changelist",
+        "missing=location",
+        "export_facilities --audience internal",
+    ),
+    "accuracy": ("admin:etl_sourcerecordversion_changelist", "metric=accuracy", "rejects list"),
+    "consistency": ("admin:etl_sourcerecordversion_changelist", "metric=consistency", "rejects list"),
+    "timeliness": ("admin:etl_importrun_changelist", "", "import_facilities"),
+    "uniqueness": ("admin:etl_duplicatepair_changelist", "decision__exact=to_review", "duplicates list"),
+}
+
+
+def read_report(number: int | None = None) -> dict[str, Any]:
+    """Return the report of a run, or of the last that was measured; raises UnknownRunError where there is none."""
+    snapshots = QualitySnapshot.objects.select_related("run")
+    snapshot = snapshots.first() if number is None else snapshots.filter(run=number).first()
+    if snapshot is None:
+        raise UnknownRunError(_why_none(number))
+    before = snapshots.filter(run__lt=snapshot.run_id, run__undone_by__isnull=True).first()
+    return {
+        "timestamp": timezone.localtime(snapshot.measured_at).isoformat(timespec="seconds"),
+        "run": snapshot.run_id,
+        "total_records": snapshot.total_records,
+        "quality_score": snapshot.score,
+        "quality_metrics": {name: snapshot.metrics[name] | {"offenders": offenders(name)} for name in TARGETS},
+        "rules": snapshot.rules,
+        "data_profiling": snapshot.profile | {"schema": _schemas(snapshot.run)} if snapshot.profile else None,
+        "anomaly_detection": {name: snapshot.anomalies[name] for name in ("by_rule", "found")},
+        "schema_drift": snapshot.drift,
+        "recommendations": snapshot.recommendations,
+        "compared_with": before and {"run": before.run_id, "score": before.score},
+        "trend": trend(upto=snapshot.run_id),
+        "reconciliation": _statement(snapshot.run),
+    }
+
+
+def was_measured(summary: Mapping[str, Any]) -> bool:
+    """Return whether a run left a snapshot: a dry run leaves nothing, and one that read nothing measures nothing."""
+    return QualitySnapshot.objects.filter(run=summary["run"]).exists()
+
+
+def _why_none(number: int | None) -> str:
+    if number is None:
+        return "no run was measured yet; import first: `manage.py import_facilities`"
+    run = ImportRun.objects.filter(pk=number).first()
+    return f"there is no run {number}" if run is None else f"run {number} ({run.kind}, {run.status}) was not measured"
+
+
+def offenders(metric: str) -> dict[str, str]:
+    """Return where to find what lowers a metric."""
+    page, query, command = _OFFENDERS[metric]
+    return {"url": f"{reverse(page)}{f'?{query}' if query else ''}", "command": f"manage.py {command}"}
+
+
+def trend(*, upto: int | None = None) -> list[dict[str, Any]]:
+    """Return the last runs that were measured, oldest first: score, metrics in percent, and what became of their records."""
+    snapshots = QualitySnapshot.objects.select_related("run").order_by("-run_id")
+    chosen = snapshots.filter(run__lte=upto) if upto else snapshots
+    rows = chosen.only("run__summary", "run__status", "run__undone_by", "measured_at", "score", "metrics")[
+        :LONGEST_TREND
+    ]
+    return [_trend_row(snapshot) for snapshot in reversed(rows)]
+
+
+def _trend_row(snapshot: QualitySnapshot) -> dict[str, Any]:
+    totals = snapshot.run.summary.get("totals", {})
+    return {
+        "run": snapshot.run_id,
+        "measured_at": snapshot.measured_at.isoformat(timespec="seconds"),
+        "status": "undone" if snapshot.run.undone_by_id else snapshot.run.status,
+        "score": snapshot.score,
+        **{name: snapshot.metrics[name]["percent"] for name in TARGETS},
+        "totals": {name: totals[name] for name in OUTCOMES if name in totals},
+    }
+
+
+def _schemas(run: ImportRun) -> dict[str, list[dict[str, Any]]]:
+    """Return the inferred schema of each source that the run read."""
+    by_source: dict[str, list[list[PathProfile]]] = {}
+    for source, profile in SourceFile.objects.filter(run=run, status="sound").values_list("source", "profile"):
+        by_source.setdefault(source, []).append([PathProfile(**path) for path in profile])
+    return {
+        source: [asdict(path) for path in merge_profiles(profiles).values()]
+        for source, profiles in sorted(by_source.items())
+        if any(profiles)
+    }
+
+
+def _statement(run: ImportRun) -> dict[str, Any]:
+    summary = run.summary
+    return {
+        "status": run.status,
+        "sources": summary.get("sources", {}),
+        "totals": summary.get("totals", {}),
+        "rejects_by_rule": summary.get("rejects_by_rule", {}),
+        "rows": summary.get("rows", {}),
+    }

@@ -1,0 +1,85 @@
+"""What was measured -> what to do next: for each thing that wants a person, the next concrete command and why."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# rules that a row of fixtures/place_aliases.csv, or an alias of a lookup, mends
+ALIAS_RULES = frozenset(
+    {
+        "county-unknown", "constituency-unknown", "constituency-ambiguous", "ward-unknown", "ward-ambiguous",
+        "facility-type-unknown", "status-unknown", "service-unknown",
+    }
+)  # fmt: skip
+MOST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One thing to do: why, and the arguments of manage.py that begin it."""
+
+    metric: str
+    why: str
+    command: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"metric": self.metric, "why": self.why, "command": f"manage.py {self.command}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What recommendations rest on. `stale`: sources not read within the schedule. `faults`: rule -> records, rejects apart."""
+
+    rejects: Mapping[str, int] = field(default_factory=dict)
+    faults: Mapping[str, int] = field(default_factory=dict)
+    stale: Sequence[str] = ()
+    refused: Sequence[str] = ()
+    drifted: Sequence[str] = ()
+    open_pairs: int = 0
+    missing: int = 0
+    contacts_to_verify: int = 0
+
+
+def recommend(seen: Situation) -> list[Recommendation]:
+    """Return what to do, the most urgent first."""
+    return [*_sources(seen), *_rejects(seen), *_registry(seen)][:MOST]
+
+
+def _sources(seen: Situation) -> Iterator[Recommendation]:
+    for source in seen.refused:
+        why = f"{source} was refused: nothing of it is loaded; mend its file, then look what it would do"
+        yield Recommendation("timeliness", why, f"import_facilities {source} --dry-run")
+    for source in seen.stale:
+        if source not in seen.refused:
+            why = f"{source} was not read within the schedule"
+            yield Recommendation("timeliness", why, f"import_facilities {source}")
+    for source in seen.drifted:
+        why = f"the shape of {source} moved: see what its records may have lost"
+        yield Recommendation("consistency", why, "quality_report")
+
+
+def _rejects(seen: Situation) -> Iterator[Recommendation]:
+    for rule, count in seen.rejects.items():
+        hint = "; add an alias, then `rejects replay --waiting`" if rule in ALIAS_RULES else ""
+        yield Recommendation("accuracy", f"{_records(count)} rejected by {rule}{hint}", f"rejects list --rule {rule}")
+
+
+def _registry(seen: Situation) -> Iterator[Recommendation]:
+    if seen.open_pairs:
+        why = f"{seen.open_pairs} possible duplicate{'s wait' if seen.open_pairs > 1 else ' waits'} for a person"
+        yield Recommendation("uniqueness", why, "duplicates list")
+    for rule, count in seen.faults.items():
+        if rule in ALIAS_RULES:
+            why = (
+                f"{rule} on {_records(count)}: add the spelling to fixtures/place_aliases.csv or to the list's aliases"
+            )
+            yield Recommendation("completeness", why, "load_geography")
+    if seen.missing:
+        why = f"{_records(seen.missing)} missing from their source: look, then take what is gone out of service"
+        yield Recommendation("timeliness", why, "import_facilities --deactivate-missing --dry-run")
+    if seen.contacts_to_verify:
+        why = f"{seen.contacts_to_verify} contacts were never called, or long ago: Stale contacts, in admin, lists them"
+        yield Recommendation("timeliness", why, "find_facilities --help")
+
+
+def _records(count: int) -> str:
+    return f"{count} record{'' if count == 1 else 's'}"

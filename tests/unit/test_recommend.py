@@ -1,0 +1,34 @@
+"""What to do next, from what was measured."""
+
+from etl.stages.recommend import Situation, recommend
+
+
+def test_nothing_to_do_is_nothing_recommended():
+    assert recommend(Situation()) == []
+
+
+def test_the_most_urgent_stands_first_and_each_is_a_command():
+    found = recommend(
+        Situation(
+            rejects={"county-unknown": 2, "not-a-station": 1},
+            faults={"ward-unknown": 3, "phone-unreadable": 9},
+            stale=["regional", "category_A"],
+            refused=["regional"],
+            drifted=["kps_stations"],
+            open_pairs=1,
+            missing=4,
+        )
+    )
+    assert [one.command for one in found] == [
+        "import_facilities regional --dry-run",
+        "import_facilities category_A",
+        "quality_report",
+        "rejects list --rule county-unknown",
+        "rejects list --rule not-a-station",
+        "duplicates list",
+        "load_geography",
+        "import_facilities --deactivate-missing --dry-run",
+    ]
+    assert found[3].why == "2 records rejected by county-unknown; add an alias, then `rejects replay --waiting`"
+    assert found[5].why == "1 possible duplicate waits for a person"
+    assert found[0].as_json()["command"] == "manage.py import_facilities regional --dry-run"
