@@ -26,3 +26,5 @@ FacilityAdmin.fieldsets += [("What sources say", {"fields": ["disputed"]})]
 for model, page in ((PlaceAlias, ReplayingPlaceAliasAdmin), (FacilityType, ReplayingFacilityTypeAdmin)):
     admin.site.unregister(model)
     admin.site.register(model, page)
+admin.site.index_template = "admin/etl/dashboard.html"  # etl/dashboard.py fills it
+admin.site.index_title = "Overview"

@@ -179,11 +179,10 @@ def _metrics_as_json(
 
 
 def _situation(faults: Faults, freshness: dict[str, dict[str, Any]], facts: RunFacts) -> Situation:
-    rejects = {rule: t.records.total() for rule, t in faults.rules.items() if t.severity == "reject"}
-    others = {rule: t.records.total() for rule, t in faults.rules.items() if t.severity == "warning"}
+    rows = faults.rules_as_json()  # the commonest first
     return Situation(
-        rejects=dict(Counter(rejects).most_common()),
-        faults=dict(Counter(others).most_common()),
+        rejects={row["rule"]: row["records"] for row in rows if row["severity"] == "reject"},
+        faults={row["rule"]: row["records"] for row in rows if row["severity"] == "warning"},
         stale=[source for source, row in freshness.items() if not row["fresh"]],
         refused=list(facts.refused),
         drifted=list(dict.fromkeys(d.source for d in facts.drift if d.is_breaking)),

@@ -13,6 +13,7 @@ from etl.registry_facts import OUTCOMES
 from etl.stages.drift import merge_profiles
 from etl.stages.quality import TARGETS
 from etl.stages.records import PathProfile
+from etl.stages.report import to_html
 
 LONGEST_TREND = 30  # runs
 # where a person finds what lowers a metric: a page of the site with its query, and a command
@@ -56,6 +57,12 @@ def read_report(number: int | None = None) -> dict[str, Any]:
 def was_measured(summary: Mapping[str, Any]) -> bool:
     """Return whether a run left a snapshot: a dry run leaves nothing, and one that read nothing measures nothing."""
     return QualitySnapshot.objects.filter(run=summary["run"]).exists()
+
+
+def run_report(run: ImportRun) -> str:
+    """Return the page of a run: its statement, and what was measured at its end, if it was."""
+    summary = {"warnings": [], "rejects": [], "missing": [], "findings": []} | run.summary
+    return to_html(summary, read_report(run.pk) if was_measured(summary) else None)
 
 
 def _why_none(number: int | None) -> str:

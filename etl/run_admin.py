@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin_pages import ReadOnlyAdmin, RoleTabularInline
 from etl.models import ImportRun, SourceFile
+from etl.quality_reporting import run_report
 from etl.stages.report import COLUMNS, effort, table_rows
 
 STATUS_COLOURS = {
@@ -65,6 +69,20 @@ class ImportRunAdmin(ReadOnlyAdmin):
         "effort",
     ]
     readonly_fields = fields
+
+    def get_urls(self) -> list[Any]:
+        report = self.admin_site.admin_view(self.report_view)
+        return [path("<path:object_id>/report/", report, name="etl_importrun_report"), *super().get_urls()]
+
+    def report_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Answer with the run's report: one self-contained page, to read, print or save."""
+        run = self.get_object(request, unquote(object_id))
+        if run is None or not self.has_view_permission(request, run):
+            raise PermissionDenied if run else Http404
+        if "totals" not in run.summary:
+            self.message_user(request, f"Run {run.pk} left no statement, and so has no report.", messages.WARNING)
+            return HttpResponseRedirect(reverse("admin:etl_importrun_change", args=[run.pk]))
+        return HttpResponse(run_report(run))
 
     @display(description="Run", ordering="run_id")
     def title(self, run: ImportRun) -> str:

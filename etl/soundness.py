@@ -109,7 +109,7 @@ def _count_records(files: Sequence[Inspection]) -> int:
 def _last_good_count(source: str) -> tuple[int, int]:
     """Return the last run that read the whole source and was not undone, and how many records it read; (0, 0) without."""
     staged = SourceFile.objects.filter(source=source, is_staged=True, run__undone_by__isnull=True)
-    counts = staged.values("run").annotate(read=Sum("records")).order_by("-run").values_list("run", "read")
+    counts = staged.values("run").annotate(read=Sum("records")).order_by("-run_id").values_list("run", "read")
     return with_retries(counts.first) or (0, 0)
 
 

@@ -206,6 +206,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "health_and_safety",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("favicon.svg")}],
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "etl.dashboard.dashboard",
     "COLORS": {
         "primary": {
             "50": "#f4f1fa",

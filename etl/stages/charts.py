@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT, MARGIN = 640, 180, 34
+WIDTH, HEIGHT, MARGIN = 460, 170, 34
 # of a part of a bar: a colour that both themes can carry, and a word beside it wherever it is used
 COLOURS: Mapping[str, str] = {
     "created": "#2e7d4f", "updated": "#2a6fb0", "unchanged": "#8a8a94", "merged": "#7a55b5", "rejected": "#b3261e",
@@ -33,7 +33,7 @@ def line_chart(points: Sequence[tuple[str, float | None]], *, title: str, target
     first, last = points[0][0], points[-1][0]
     words = f"{title}: {dots[0][1]:.1f} % at {dots[0][0]}, {dots[-1][1]:.1f} % at {dots[-1][0]}"
     return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(words)}">'
+        f'<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(words)}">'
         f'{scale}{goal}<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/>'
         f'<g fill="currentColor">{marks}</g>'
         f'<text x="{MARGIN}" y="{HEIGHT - 4}">{escape(first)}</text>'

@@ -32,8 +32,8 @@ td.words { text-align: left; white-space: normal }
 .bars .track { grid-column: 2 }
 .bars .said { grid-column: 3 }
 dt, dd { margin: 0 }
-.chart { width: 100%; height: auto; color: var(--accent) }
-.chart text { font: 11px system-ui, sans-serif; fill: currentColor }
+.trend { width: 100%; height: auto; color: var(--accent) }
+.trend text { font: 11px system-ui, sans-serif; fill: currentColor }
 .stacks dl { display: grid; grid-template-columns: max-content 1fr; gap: .4rem .8rem }
 .stack { display: flex; height: .8rem }
 .stack i { display: block; height: 100% }
@@ -55,7 +55,7 @@ def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
     """Return a whole document; the parts are HTML, title and subtitle are text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
         f'<h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>\n{"\n".join(filter(None, parts))}\n</body></html>\n'
     )

@@ -129,8 +129,8 @@ def test_every_row_is_accounted_for(imported: dict[str, Any]) -> None:
 
 def test_books_that_do_not_balance_end_the_run(db: None, imported: dict[str, Any]) -> None:
     run = ImportRun.objects.get(pk=imported["run"])
+    run.rows_before["source_records"] = 5
     with pytest.raises(UnbalancedBooksError, match="source_records: 5 rows before"):
-        run.rows_before["source_records"] = 5
         reconcile_rows(run, created=imported["totals"]["created"])
 
 
@@ -195,6 +195,15 @@ def test_a_member_that_vanishes_is_refused_where_that_is_asked_for(db: None, tmp
     assert summary["status"] == "failed"
     assert "import it with --on-drift warn" in summary["sources"]["other_services"]["error"]
     assert Facility.objects.count() == before
+
+
+def test_a_source_is_compared_with_its_last_run_and_not_with_its_first(db: None, tmp_path: Any) -> None:
+    for count in (10, 30):
+        write_providers(tmp_path, [provider(n) for n in range(count)])
+        run_import(tmp_path, "other_services")
+    write_providers(tmp_path, [provider(n) for n in range(10)])
+    summary = run_import(tmp_path, "other_services")
+    assert "holds 10 records, 30 in run" in summary["sources"]["other_services"]["error"]
 
 
 # the command
