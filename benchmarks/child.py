@@ -11,7 +11,7 @@ import django
 
 django.setup()
 
-from benchmarks import floor, peers, validation  # noqa: E402 - Django is set up first
+from benchmarks import floor, pages, peers, validation  # noqa: E402 - Django is set up first
 from benchmarks.processes import Job  # noqa: E402
 from core.memory import peak_mb  # noqa: E402
 from etl.pipeline import ImportOptions, import_facilities  # noqa: E402
@@ -41,6 +41,7 @@ WORK: dict[str, Callable[[Job], Timed]] = {
     "import_export_bulk": lambda job: peers.import_export(Path(job.folder), job.sources, peers.BulkResource),
     "import_export_tuned": lambda job: peers.import_export(Path(job.folder), job.sources, peers.TunedResource),
     "update_or_create": lambda job: peers.update_or_create(Path(job.folder), job.sources),
+    "pages": lambda _: pages.visit_all,
     "gate": lambda job: validation.by_gate(Path(job.folder), job.sources),
     "jsonschema": lambda job: validation.by_jsonschema(Path(job.folder), job.sources),
 }
