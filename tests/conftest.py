@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from core.database_roles import as_owner
-from tests.world import RAW, SOURCE_NAMES, run_import
+from tests.kept_import import import_and_keep, put_back
+from tests.world import RAW, SOURCE_NAMES
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +66,18 @@ def data_dir(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def imported_once(django_db_setup: None, django_db_blocker: Any) -> dict[str, Any]:
+    """Return the summary of an import of data/raw into an empty registry, whose rows are kept aside."""
+    with django_db_blocker.unblock():
+        return import_and_keep()
+
+
 @pytest.fixture
-def imported(db: None) -> dict[str, Any]:
-    """Return the summary of an import of data/raw into an empty registry."""
-    return run_import(RAW)
+def imported(db: None, imported_once: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary of an import of data/raw; its rows stand in the registry, which holds nothing else."""
+    put_back()
+    return deepcopy(imported_once)
 
 
 @pytest.fixture
