@@ -23,6 +23,7 @@ from facilities import lookup_admin  # noqa: F401 - registers the lists
 from facilities.filters import ConstituencyFilter, CountyFilter, HasCoordinatesFilter, ServiceFilter, WardFilter
 from facilities.forms import FacilityForm
 from facilities.inlines import ContactInline, CoordinateInline, ServiceInline
+from facilities.map_page import map_page, map_points
 from facilities.models import Facility, FacilityContact, FacilityService, RetiredCode, new_code
 from facilities.pins import pin_edits
 from facilities.protected_page import protected_page
@@ -41,6 +42,7 @@ class FacilityAdmin(RoleAdmin):
     ]  # fmt: skip
     list_filter_sheet = False
     list_filter_submit = False
+    list_before_template = "admin/facilities/facility/map_link.html"
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["facility_name", "facility_code", "registration_number", "retired_codes__retired_code"]
@@ -149,8 +151,19 @@ class FacilityAdmin(RoleAdmin):
         return format_html('<p>{}</p><p><a class="underline" href="{}">Reveal, correct or lower</a></p>', labels, where)
 
     def get_urls(self) -> list[Any]:
-        page = self.admin_site.admin_view(self.protected_view)
-        return [path("<int:pk>/protected/", page, name="facilities_facility_protected"), *super().get_urls()]
+        guarded = self.admin_site.admin_view
+        return [
+            path("<int:pk>/protected/", guarded(self.protected_view), name="facilities_facility_protected"),
+            path("map/", guarded(self.map_view), name="facilities_facility_map"),
+            path("map/points/", guarded(self.map_points_view), name="facilities_facility_map_points"),
+            *super().get_urls(),
+        ]
+
+    def map_view(self, request: HttpRequest) -> HttpResponse:
+        return map_page(request, self, self.admin_site.each_context(request))
+
+    def map_points_view(self, request: HttpRequest) -> HttpResponse:
+        return map_points(request, self)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

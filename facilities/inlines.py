@@ -2,6 +2,7 @@
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin_pages import RoleStackedInline, RoleTabularInline
@@ -9,6 +10,7 @@ from core.masking import mask
 from facilities.forms import ContactForm, ContactFormSet, CoordinateForm
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
 from facilities.protection import HIDDEN
+from facilities.small_map import MAP_SCRIPTS, MAP_STYLES, small_map
 
 
 class ServiceInline(RoleTabularInline):
@@ -60,13 +62,25 @@ class ContactInline(RoleTabularInline):
 class CoordinateInline(RoleStackedInline):
     model = FacilityCoordinate
     form = CoordinateForm
-    fields = ["latitude", "longitude", "accuracy_level"]
+    fields = ["latitude", "longitude", "accuracy_level", "on_the_map"]
+    readonly_fields = ["on_the_map"]
     verbose_name = "position"
     verbose_name_plural = "position"
     tab = True
+
+    class Media:
+        css = {"all": MAP_STYLES}
+        js = MAP_SCRIPTS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityCoordinate]:
         return super().get_queryset(request).filter(sealed_position__isnull=True)
 
     def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
         return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
+
+    @display(description="On the map")
+    def on_the_map(self, position: FacilityCoordinate) -> SafeString | str:
+        """Return a small map of an open place with a position; nothing else."""
+        if position.pk is None or position.facility.is_confidential or position.latitude is None:
+            return ""
+        return small_map(position)

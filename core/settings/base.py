@@ -233,6 +233,7 @@ UNFOLD: dict[str, Any] = {
                         "icon": "local_hospital",
                         "link": reverse_lazy("admin:facilities_facility_changelist"),
                     },
+                    {"title": "Map", "icon": "explore", "link": reverse_lazy("admin:facilities_facility_map")},
                     {"title": "Counties", "icon": "map", "link": reverse_lazy("admin:geography_county_changelist")},
                     {
                         "title": "Constituencies",
