@@ -119,14 +119,18 @@ def confidential_places() -> dict[str, str]:
 
 
 def county_labels(confidential: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the counties with a known open position, those with most of them first: they keep their label in a crowd."""
+    """Return the counties with a known open position: the first ones keep their names where names crowd.
+
+    Those with a number to tell come first, then those with most open positions.
+    """
     middles = (
         FacilityCoordinate.objects.filter(latitude__isnull=False, facility__is_confidential=False)
         .values_list("facility__county__county_name")
         .annotate(latitude=Median("latitude"), longitude=Median("longitude"), places=Count("pk"))
         .order_by("-places", "facility__county__county_name")
     )
-    return [
-        asdict(CountyLabel(name, round(latitude, 3), round(longitude, 3), confidential.get(name, "")))
+    labels = [
+        CountyLabel(name, round(latitude, 3), round(longitude, 3), confidential.get(name, ""))
         for name, latitude, longitude, _ in middles
     ]
+    return [asdict(label) for label in sorted(labels, key=lambda label: not label.confidential)]

@@ -4,7 +4,9 @@
 
     const KENYA = {south: -4.7, north: 5.5, west: 33.9, east: 41.9};
     const STEPS = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]; // degrees between lines: each degree, finer ones as one zooms in
-    const MOST_LINES = 12;
+    const ROOM = 56; // pixels that a line's degrees want
+    const GAPS = [14, 26]; // pixels between the middle of a county and its name
+    const STILL = 300; // milliseconds
     const KINDS = { // letter and words beside the colour of map.css
         health: ["H", "Health"], police: ["P", "Police"], legal: ["L", "Legal aid"], support: ["S", "Support organisation"],
         office: ["G", "Government office"], shelter: ["R", "Shelter or rescue centre"], other: ["O", "Other, or not known"],
@@ -53,25 +55,27 @@
             const south = Math.max(KENYA.south, seen.getSouth()), north = Math.min(KENYA.north, seen.getNorth());
             const west = Math.max(KENYA.west, seen.getWest()), east = Math.min(KENYA.east, seen.getEast());
             if (south >= north || west >= east) return;
-            const span = Math.max(north - south, east - west);
-            const step = [...STEPS].reverse().find((size) => span / size <= MOST_LINES) ?? 1;
+            const pixels = map.project([0, 1]).x - map.project([0, 0]).x; // of a degree
+            const step = [...STEPS].reverse().find((size) => size * pixels >= ROOM) ?? 1;
+            const each = Math.ceil(ROOM / (step * pixels)); // of the lines has its degrees written
             const edge = map.containerPointToLatLng([4, map.getSize().y - 40]); // room for the scale below
             for (let n = Math.ceil(south / step); n * step <= north; n += 1) {
-                addLine(drawn, [[n * step, west], [n * step, east]], degrees(n * step, step, "N", "S"),
-                    [n * step, Math.max(west, edge.lng)], [0, 14]);
+                addLine(drawn, [[n * step, west], [n * step, east]]);
+                if (n % each) continue;
+                addName(drawn, degrees(n * step, step, "N", "S"), [n * step, Math.max(west, edge.lng)], {className: "map-degree", anchor: [0, 14]});
             }
             for (let n = Math.ceil(west / step); n * step <= east; n += 1) {
-                addLine(drawn, [[south, n * step], [north, n * step]], degrees(n * step, step, "E", "W"),
-                    [Math.max(south, edge.lat), n * step], [-3, 14]);
+                addLine(drawn, [[south, n * step], [north, n * step]]);
+                if (n % each) continue;
+                addName(drawn, degrees(n * step, step, "E", "W"), [Math.max(south, edge.lat), n * step], {className: "map-degree", anchor: [-3, 14]});
             }
         };
         map.on("moveend resize", draw);
         draw();
     }
 
-    function addLine(drawn, ends, label, labelAt, anchor) {
+    function addLine(drawn, ends) {
         L.polyline(ends, {className: "graticule", interactive: false, pane: "lines", noClip: true}).addTo(drawn);
-        addName(drawn, label, labelAt, {className: "map-degree", anchor});
     }
 
     function degrees(value, step, above, below) {
@@ -97,15 +101,21 @@
                 .map((other) => other.getBoundingClientRect());
             names.forEach((name) => placeName(name.getElement(), taken));
         };
-        map.on("moveend resize", place);
+        let waiting;
+        map.on("moveend resize layeradd layerremove", () => { // once all is still: clusters part and join as one zooms
+            clearTimeout(waiting);
+            waiting = setTimeout(place, STILL);
+        });
         place();
-        return place;
     }
 
     /* Moves a name to the first side of its middle where it covers nothing taken, and takes that; hides it if there is none. */
     function placeName(holder, taken) {
         const middle = holder.getBoundingClientRect(), {offsetWidth: width, offsetHeight: height} = holder.firstChild;
-        const sides = [[-width / 2, 14], [-width / 2, -height - 14], [16, -height / 2], [-width - 16, -height / 2]];
+        const sides = GAPS.flatMap((gap) => {
+            const [left, centre, right] = [-width - gap, -width / 2, gap], [above, beside, below] = [-height - gap, -height / 2, gap];
+            return [[centre, below], [centre, above], [right, beside], [left, beside], [right, below], [left, below], [right, above], [left, above]];
+        });
         const boxOf = ([x, y]) => ({
             left: middle.left + x, right: middle.left + x + width, top: middle.top + y, bottom: middle.top + y + height,
         });
@@ -118,13 +128,19 @@
         taken.push(boxOf(side));
     }
 
-    function makeMarker(at, {name, kind, accuracy}) {
-        const icon = L.divIcon({
-            className: `map-marker kind-${kind} is-${accuracy}`, html: element("span", KINDS[kind][0], {"aria-hidden": "true"}),
+    const icons = {}; // a few serve thousands of places
+
+    function iconOf(kind, accuracy) {
+        icons[`${kind} ${accuracy}`] ??= L.divIcon({
+            className: `map-marker kind-${kind} is-${accuracy}`, html: `<span aria-hidden="true">${KINDS[kind][0]}</span>`,
             iconSize: [24, 24], popupAnchor: [0, -10],
         });
+        return icons[`${kind} ${accuracy}`];
+    }
+
+    function makeMarker(at, {name, kind, accuracy}) {
         const said = `${name}, ${KINDS[kind][1]}, ${ACCURACIES[accuracy] ?? accuracy}`;
-        const marker = L.marker(at, {icon, title: name, alt: said});
+        const marker = L.marker(at, {icon: iconOf(kind, accuracy), title: name, alt: said});
         marker.on("add", () => marker.getElement().setAttribute("aria-label", said)); // leaflet gives "alt" to pictures only
         return marker;
     }
@@ -141,9 +157,10 @@
         return box;
     }
 
-    function makeClusters() {
+    function makeClusters(whenDone) {
         return L.markerClusterGroup({
-            chunkedLoading: true, maxClusterRadius: 50, showCoverageOnHover: false, animate: !calm, animateAddingMarkers: false,
+            chunkedLoading: true, chunkProgress: (done, all) => done === all && whenDone(),
+            maxClusterRadius: 50, showCoverageOnHover: false, animate: !calm, animateAddingMarkers: false,
             iconCreateFunction: (cluster) => {
                 const count = cluster.getChildCount(), size = count > 99 ? 38 : 30;
                 const html = element("span", String(count));
@@ -171,7 +188,7 @@
         const kenya = L.latLngBounds([KENYA.south, KENYA.west], [KENYA.north, KENYA.east]);
         const map = makeMap(where).fitBounds(kenya);
         drawGraticule(map);
-        const placeNames = drawCounties(map, JSON.parse(document.getElementById("map-counties").textContent));
+        drawCounties(map, JSON.parse(document.getElementById("map-counties").textContent));
         message.textContent = "Loading the places …";
         let found;
         try {
@@ -182,19 +199,23 @@
             message.textContent = "The places could not be loaded. Load the page again, or open the list.";
             return;
         }
-        message.textContent = found.points.length ? "" : "No open place of this selection has a known position.";
-        const counts = {}, clusters = makeClusters();
-        clusters.addLayers(found.points.map((point) => {
+        const counts = {};
+        const markers = found.points.map((point) => {
             const type = found.types[point[4]], kind = knownKind(type?.kind);
             counts[kind] = (counts[kind] ?? 0) + 1;
             const marker = makeMarker([point[0], point[1]], {name: point[2], kind, accuracy: point[6]});
             return marker.bindPopup(() => describe(point, type, links));
-        }));
-        map.addLayer(clusters);
-        clusters.on("animationend", placeNames);
+        });
+        if (markers.length) {
+            const all = L.latLngBounds(markers.map((marker) => marker.getLatLng()));
+            map.fitBounds(all, {padding: [40, 40], maxZoom: 10, animate: false});
+        }
+        const tell = () => {
+            message.textContent = markers.length ? "" : "No open place of this selection has a known position.";
+        };
+        makeClusters(tell).addTo(map).addLayers(markers);
+        if (!markers.length) tell();
         listKinds(counts);
-        if (found.points.length) map.fitBounds(clusters.getBounds(), {padding: [40, 40], maxZoom: 10, animate: false});
-        placeNames();
     }
 
     function showOne(where) {
