@@ -102,10 +102,12 @@
             names.forEach((name) => placeName(name.getElement(), taken));
         };
         let waiting;
-        map.on("moveend resize layeradd layerremove", () => { // once all is still: clusters part and join as one zooms
+        const placeWhenStill = () => { // clusters part and join as one zooms
             clearTimeout(waiting);
             waiting = setTimeout(place, STILL);
-        });
+        };
+        map.on("moveend resize layeradd layerremove", placeWhenStill);
+        map.getContainer().addEventListener("transitionend", placeWhenStill);
         place();
     }
 
@@ -159,7 +161,7 @@
 
     function makeClusters(whenDone) {
         return L.markerClusterGroup({
-            chunkedLoading: true, chunkProgress: (done, all) => done === all && whenDone(),
+            chunkedLoading: true, chunkProgress: (done, all) => all && done === all && setTimeout(whenDone), // it draws after it says so
             maxClusterRadius: 50, showCoverageOnHover: false, animate: !calm, animateAddingMarkers: false,
             iconCreateFunction: (cluster) => {
                 const count = cluster.getChildCount(), size = count > 99 ? 38 : 30;
