@@ -232,6 +232,11 @@ UNFOLD: dict[str, Any] = {
                         "title": "Facilities",
                         "icon": "local_hospital",
                         "link": reverse_lazy("admin:facilities_facility_changelist"),
+                        # the map's address begins alike, and has an entry of its own
+                        "active": lambda request: (
+                            request.path.startswith(reverse("admin:facilities_facility_changelist"))
+                            and not request.path.startswith(reverse("admin:facilities_facility_map"))
+                        ),
                     },
                     {"title": "Map", "icon": "explore", "link": reverse_lazy("admin:facilities_facility_map")},
                     {"title": "Counties", "icon": "map", "link": reverse_lazy("admin:geography_county_changelist")},

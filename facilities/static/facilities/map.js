@@ -25,7 +25,7 @@
 
     function makeMap(where, options = {}) {
         const map = L.map(where, {
-            attributionControl: false, minZoom: 5, maxZoom: 17, zoomSnap: 0.5,
+            attributionControl: false, minZoom: 5, maxZoom: 17, zoomSnap: 0.25,
             fadeAnimation: !calm, zoomAnimation: !calm, markerZoomAnimation: !calm, ...options,
         });
         for (const [name, depth] of [["lines", 200], ["names", 350]]) {
