@@ -15,13 +15,14 @@ from core.admin_pages import RoleTabularInline
 from core.roles import Action, may
 from etl import review
 from etl.models import SourceRecord
-from etl.rejects import find_waiting
+from etl.rejects import find_waiting_for, find_waiting_for_lists
 from etl.stages import clean
 from facilities.admin import FacilityAdmin
 from facilities.forms import ContactForm
 from facilities.lookup_admin import FacilityTypeAdmin
-from facilities.models import Facility, Pin
+from facilities.models import Facility, FacilityType, Pin
 from geography.admin import PlaceAliasAdmin
+from geography.models import PlaceAlias
 
 
 class SourceRecordInline(RoleTabularInline):
@@ -115,20 +116,30 @@ class PinInline(RoleTabularInline):
 class OffersReplay:
     """A page of reference data that says, after a save, how many rejects waited for it."""
 
+    def find_waiting(self, row: Any) -> list[int]:
+        """Return the numbers of the rejects that load now that this row was saved."""
+        raise NotImplementedError
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)  # type: ignore[misc] # of the ModelAdmin beside it
-        if waiting := len(find_waiting()):
+        if waiting := len(self.find_waiting(form.instance)):
             where = f"{reverse('admin:etl_sourcerecordversion_changelist')}?state__exact=rejected&waiting=yes"
             text = format_html('{} rejected records waited for this: <a href="{}">replay them</a>.', waiting, where)
             messages.info(request, text)
 
 
 class ReplayingPlaceAliasAdmin(OffersReplay, PlaceAliasAdmin):
-    pass
+    def find_waiting(self, row: PlaceAlias) -> list[int]:
+        names_a_county = row.level in {
+            PlaceAlias.Level.COUNTY,
+            PlaceAlias.Level.TOWN,
+        }  # no other level rejects a record
+        return find_waiting_for(row.alias) if names_a_county else []
 
 
 class ReplayingFacilityTypeAdmin(OffersReplay, FacilityTypeAdmin):
-    pass
+    def find_waiting(self, row: FacilityType) -> list[int]:  # noqa: ARG002 - any word of the list may be what was missing
+        return find_waiting_for_lists()
 
 
 @display(description="Where sources disagree")

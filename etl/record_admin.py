@@ -1,37 +1,57 @@
-"""Source records in the browser: where each stands, and what was found on it."""
+"""Source records in the browser: where each stands, what was found on it, and what its source lists no more."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin_pages import ReadOnlyAdmin
-from etl.models import SourceRecord, SourceRecordVersion
+from etl.assessment import hide_headings
+from etl.models import SourceRecord
 from etl.run_admin import STATUS_COLOURS
+from etl.shown_records import read_kinds, show
 
 
-def findings_list_of(version: SourceRecordVersion | None) -> SafeString | str:
-    """Return the findings of a version, a paragraph each."""
-    if version is None or not version.findings:
+def findings_list_of(findings: Sequence[Mapping[str, Any]]) -> SafeString | str:
+    """Return findings, a paragraph each."""
+    if not findings:
         return "none"
-    rows = ((f["rule"], f["message"], f["pointer"], f["hint"]) for f in version.findings)
+    rows = ((f["rule"], f["message"], f["pointer"], f["hint"]) for f in findings)
     return format_html_join("", "<p><b>{}</b>: {} <code>{}</code> — {}</p>", rows)
+
+
+class MissingFilter(admin.EmptyFieldListFilter):
+    """Records that their source listed before and lists no more, beside those that it lists."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        words = ("All", "Missing: listed before, and no more", "Listed")
+        every, empty, filled = super().choices(changelist)  # as Django offers them
+        for choice, word in zip((every, filled, empty), words, strict=True):
+            yield {**choice, "display": word}
 
 
 @admin.register(SourceRecord)
 class SourceRecordAdmin(ReadOnlyAdmin):
-    list_display = ["source", "key_shown", "outcome_label", "facility", "last_seen_run", "missing_since"]
-    list_filter = ["source", "outcome", ("missing_since", admin.EmptyFieldListFilter)]
+    list_display = ["name", "facility", "file", "outcome_label", "last_seen_run", "missing_since"]
+    list_filter = ["source", "outcome", ("missing_since", MissingFilter)]
     list_filter_sheet = False
-    list_select_related = ["facility", "last_seen_run", "missing_since"]
+    list_per_page = 50
+    list_select_related = ["facility", "last_seen_run", "missing_since", "latest_version__source_file"]
     search_fields = ["facility__facility_name", "facility__facility_code"]
     show_full_result_count = False
+    list_before_template = "admin/etl/sourcerecord/missing_hint.html"
     fields = [
         "source",
         "key_shown",
         "occurrence",
         "outcome_label",
         "facility",
+        "file",
         "first_seen_run",
         "last_seen_run",
         "missing_since",
@@ -40,10 +60,27 @@ class SourceRecordAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = fields
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecord]:
+        sealed = ("latest_version__raw", "latest_version__standardised")
+        return super().get_queryset(request).select_related("latest_version__source_file").defer(*sealed)
+
+    @display(description="Record", ordering="source_record_id")
+    def name(self, record: SourceRecord) -> str:
+        return str(record)
+
+    @display(description="File and position")
+    def file(self, record: SourceRecord) -> str:
+        """Return where it stood last; where nobody knows it for an open place, without the headings that it stood under."""
+        version = record.latest_version
+        if version is None:
+            return ""
+        is_open = record.facility and not record.facility.is_confidential and version.pk == record.good_version_id
+        return f"{version.source_file.name} {version.pointer if is_open else hide_headings(version.pointer)}"
+
     @display(description="Key")
     def key_shown(self, record: SourceRecord) -> str:
         """Return the key; a confidential place's may hold a national code, by which anybody finds its name."""
-        return "hidden" if record.facility and record.facility.is_confidential else record.key
+        return record.key if record.facility and not record.facility.is_confidential else "hidden"
 
     @display(description="Outcome", label=STATUS_COLOURS, ordering="outcome")
     def outcome_label(self, record: SourceRecord) -> str:
@@ -51,4 +88,5 @@ class SourceRecordAdmin(ReadOnlyAdmin):
 
     @display(description="Findings of the latest version")
     def findings(self, record: SourceRecord) -> SafeString | str:
-        return findings_list_of(record.latest_version)
+        version = record.latest_version
+        return findings_list_of(show(version, read_kinds()).findings if version else ())

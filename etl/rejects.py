@@ -1,7 +1,7 @@
 """The dead letters: records that were rejected, to look at, to run through the pipeline again, or to settle."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import batched
@@ -27,10 +27,12 @@ from etl.runs import close_run, open_run, running
 from etl.sources import EVERY_SOURCE, EXPORTED
 from etl.stages.records import Reference, Severity
 from etl.summary import Progress, RunState, summarise
+from geography.names import place_key
 
 State = SourceRecordVersion.State
 STATES = {"open": [State.REJECTED], "discarded": [State.DISCARDED], "all": [State.REJECTED, State.DISCARDED]}
 MOST_TRIED = 5000  # open rejects that are read again to count those that waited for a mended alias
+MOST_TRIED_AT_ONCE = 200  # the same inside the request that saves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,33 @@ def find_waiting(wanted: RejectFilter = RejectFilter()) -> list[int]:
     fingerprint = pipeline_fingerprint(reference)
     stale = find(wanted).exclude(fingerprint=fingerprint)[:MOST_TRIED]
     versions = stale.iterator(chunk_size=500)
+    return [v.source_record_id for v in versions if not _assess_again(v, reference).is_rejected]
+
+
+def find_waiting_for(text: str) -> list[int]:
+    """Return the numbers of the rejects without a county that would load today and may have waited for this spelling.
+
+    Read again are those whose finding quotes the text, or quotes nothing: MOST_TRIED_AT_ONCE at most.
+    """
+    place = place_key(text)
+    rejected = find(RejectFilter(rule="county-unknown")).order_by().values_list("pk", "findings")
+    fitting = [pk for pk, findings in rejected.iterator() if any(_may_say(f, place) for f in findings)]
+    return _would_load(find(RejectFilter()).filter(pk__in=sorted(fitting)[:MOST_TRIED_AT_ONCE]))
+
+
+def find_waiting_for_lists() -> list[int]:
+    """Return the numbers of the rejects that a row of a list held up and that would load today: MOST_TRIED_AT_ONCE at most."""
+    return _would_load(find(RejectFilter(rule="lookup-unknown"))[:MOST_TRIED_AT_ONCE])
+
+
+def _may_say(finding: Mapping[str, Any], place: str) -> bool:
+    value = finding.get("value", "")
+    is_cut = value.endswith("\u2026")
+    return finding["rule"] == "county-unknown" and (not value or is_cut or place in place_key(value))
+
+
+def _would_load(versions: QuerySet[SourceRecordVersion]) -> list[int]:
+    reference = read_reference()
     return [v.source_record_id for v in versions if not _assess_again(v, reference).is_rejected]
 
 
