@@ -30,28 +30,30 @@ KINDS = [Kind.SPELLING, Kind.FORMER_NAME, Kind.SUB_COUNTY, Kind.TOWN]
 MOST_NAMED = 5  # facilities in one message
 
 
-def _place(name: str, model: type[County | Constituency | Ward]) -> Any:
+def _place(name: str, model: type[County | Constituency | Ward], label: str) -> Any:
     widget = AutocompleteSelect(_FIELD(name), admin.site)
-    return forms.ModelChoiceField(model._default_manager.all(), required=False, widget=widget)  # noqa: SLF001 - documented API
+    places = model._default_manager.all()  # noqa: SLF001 - documented API
+    return forms.ModelChoiceField(places, required=False, widget=widget, label=label)
 
 
 class AliasForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
     """A spelling and the one place that it means; `evidence` says where it was met, unless that is nobody's business."""
 
-    county = _place("county", County)
-    constituency = _place("constituency", Constituency)
-    ward = _place("ward", Ward)
+    county = _place("county", County, "means the county")
+    constituency = _place("constituency", Constituency, "or the constituency")
+    ward = _place("ward", Ward, "or the ward")
 
     class Meta:
         model = PlaceAlias
         fields = ["alias", "kind"]
-        labels = {"alias": "This text", "kind": "It is a"}
+        labels = {"alias": "This text", "kind": "and is a"}
         widgets = {"alias": UnfoldAdminTextInputWidget, "kind": UnfoldAdminSelectWidget}
 
     def __init__(self, *args: Any, shown: ShownRecord, evidence: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["kind"].choices = [(kind.value, kind.label) for kind in KINDS]  # type: ignore[attr-defined]
         self.initial.setdefault("kind", Kind.SPELLING)
+        self.order_fields(["alias", "county", "constituency", "ward", "kind"])
         self.instance.evidence = evidence if shown.is_open else ""
         if not shown.is_open:  # an alias is for everybody to read: a ward would lead to the place, its county does not
             del self.fields["constituency"], self.fields["ward"]

@@ -13,6 +13,7 @@ from etl.assessment import from_stored, hide_headings, read_record
 from etl.models import SourceRecordVersion
 from etl.sealing import hidden
 from etl.sources import EVERY_SOURCE
+from etl.stages import clean
 from etl.stages.canonical import from_canonical
 from etl.stages.records import FacilityRecord, StagedFacility
 from facilities.models import FacilityType
@@ -123,10 +124,10 @@ def staged_of(version: SourceRecordVersion) -> StagedFacility:
 
 def _fields(staged: StagedFacility, *, tells_streets: bool) -> Iterator[tuple[str, str]]:
     for name, label in _LABELS.items():
-        text = getattr(staged, name)
+        text = clean.to_value(getattr(staged, name))
         if text and name in _STREETS and not tells_streets:
             yield label, anonymise_address(text) or ""
-        elif text and not (name == "address" and text == staged.location_text):
+        elif text and not (name == "address" and getattr(staged, name) == staged.location_text):
             yield label, mask(text)
     if staged.services:
         yield "Services", "; ".join(mask(text) for text in staged.services)

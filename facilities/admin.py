@@ -19,7 +19,7 @@ from core.admin_pages import RoleAdmin
 from core.anonymise import anonymise_address
 from core.models import User
 from core.roles import Action, may
-from facilities import lookup_admin  # noqa: F401 - registers the lists
+from facilities import audit_admin, lookup_admin  # noqa: F401 - they register their pages
 from facilities.filters import ConstituencyFilter, CountyFilter, HasCoordinatesFilter, ServiceFilter, WardFilter
 from facilities.forms import FacilityForm
 from facilities.inlines import ContactInline, CoordinateInline, ServiceInline

@@ -1,6 +1,7 @@
 """A facility's life from the audit trail: what each run, request or command changed, before and after."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -69,24 +70,26 @@ def timeline(facility: Facility) -> list[Act]:
 
     Sealed values are opened and masked; those of a confidential place, and its position, are not shown at all.
     """
-    entries = (
+    found = (
         AuditEntry.objects.alias(facility=FACILITY_ID)
         .filter(facility=str(facility.pk))
         .select_related("changed_by")
         .order_by("-audit_id")[:MOST_ENTRIES]
     )
-    names = _Names()
+    entries = list(found)
+    names = Names.of_entries(entries)
     acts = []
     for session, group in groupby(entries, key=lambda entry: entry.session_id or ""):
         rows = list(group)
-        changes = tuple(_row_change(entry, names, is_confidential=facility.is_confidential) for entry in rows)
+        changes = tuple(row_change(entry, names, is_confidential=facility.is_confidential) for entry in rows)
         who = str(rows[0].changed_by or "")
         acts.append(Act(session, who, rows[0].changed_at, changes))
     return acts
 
 
-def _row_change(entry: AuditEntry, names: "_Names", *, is_confidential: bool) -> RowChange:
-    model = _model_of(entry.table_name)
+def row_change(entry: AuditEntry, names: "Names", *, is_confidential: bool) -> RowChange:
+    """Return one audit entry as a person may see it."""
+    model = model_of(entry.table_name)
     before, after = entry.old_values or {}, entry.new_values or {}
     if model is Pin:
         return RowChange("pin", entry.operation, (Line("what", "", kind_of((before or after)["target"])),))
@@ -95,15 +98,17 @@ def _row_change(entry: AuditEntry, names: "_Names", *, is_confidential: bool) ->
 
 
 @lru_cache
-def _model_of(table: str) -> type[models.Model]:
-    return next(model for model in apps.get_models() if model._meta.db_table == table)  # noqa: SLF001 - documented API
+def model_of(table: str) -> type[models.Model]:
+    """Return the model of an audited table."""
+    every = apps.get_models(include_auto_created=True)
+    return next(model for model in every if model._meta.db_table == table)  # noqa: SLF001 - documented API
 
 
 def _lines(
     model: type[models.Model],
     before: Mapping[str, Any],
     after: Mapping[str, Any],
-    names: "_Names",
+    names: "Names",
     *,
     is_confidential: bool,
 ) -> Iterator[Line]:
@@ -118,22 +123,34 @@ def _lines(
         yield Line(str(field.verbose_name), *texts)
 
 
-class _Names:
+class Names:
     """The names of rows that columns point to, each read once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[type[models.Model], Any], str] = {}
 
+    @classmethod
+    def of_entries(cls, entries: Sequence[AuditEntry]) -> "Names":
+        """Return the names that entries ask for, read in one query for each table that they point to."""
+        wanted: dict[tuple[type[models.Model], str], set[Any]] = defaultdict(set)
+        for entry in entries:
+            images = (entry.old_values or {}, entry.new_values or {})
+            for field in model_of(entry.table_name)._meta.concrete_fields:  # noqa: SLF001 - documented API
+                if isinstance(field, models.ForeignKey) and field.column not in _NEVER_SHOWN:
+                    values = {image.get(field.column) for image in images} - {None}
+                    wanted[field.related_model, field.target_field.name] |= values
+        names = cls()
+        for (target, key), values in wanted.items():
+            for row in target._default_manager.filter(**{f"{key}__in": values}) if values else ():  # noqa: SLF001 - documented API
+                names._known[target, getattr(row, key)] = str(row)
+        return names
+
     def of(self, field: Any, value: Any) -> str:
+        """Return a value of a column in words: masked where it is sealed, a row's name where it points to one."""
         if value is None:
             return ""
         if isinstance(field, EncryptedTextField):
             return mask(str(decrypt(value, column=field.column_name)))
         if not isinstance(field, models.ForeignKey):
             return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-        target = field.related_model
-        key = (target, value)
-        if key not in self._known:
-            row = target._default_manager.filter(**{field.target_field.name: value}).first()  # noqa: SLF001 - documented API
-            self._known[key] = str(row or value)
-        return self._known[key]
+        return self._known.get((field.related_model, value), str(value))
