@@ -9,6 +9,7 @@ from etl.facility_tabs import (
     ReplayingFacilityTypeAdmin,
     ReplayingPlaceAliasAdmin,
     SourceRecordInline,
+    compare_chosen,
     disputed,
     read_contacts,
 )
@@ -20,6 +21,7 @@ from geography.models import PlaceAlias
 FacilityAdmin.read_contacts = staticmethod(read_contacts)  # type: ignore[assignment,method-assign] # as a subclass would
 ContactInline.form = CleanContactForm
 FacilityAdmin.inlines += [SourceRecordInline, PinInline]
+FacilityAdmin.actions = [*FacilityAdmin.actions, compare_chosen]
 FacilityAdmin.disputed = disputed
 FacilityAdmin.readonly_fields += ["disputed"]
 FacilityAdmin.fieldsets += [("What sources say", {"fields": ["disputed"]})]

@@ -68,8 +68,27 @@ def merge(order: MergeOrder, *, user: User, dry_run: bool = False) -> Decided:
     Without `keep` the one in service that a list names stays, of several the most trusted list's, in whatever order. Raises
     DecisionError, UnknownFacilityError and LockHeldError.
     """
-    named = {find_facility(code).pk for code in (*order.codes, *filter(None, (order.keep, *order.choices.values())))}
-    return _decide("merge", partial(_merge, order), user=user, dry_run=dry_run, to_merge=named)
+    return _decide("merge", partial(_merge, order), user=user, dry_run=dry_run, to_merge=_named(order))
+
+
+def rehearse_merge[T](order: MergeOrder, *, user: User, look: Callable[[Facility], T]) -> tuple[Decided, T]:
+    """Return what a merge would do, and what `look` makes of the facility that would stand; nothing stays written.
+
+    Raises DecisionError, UnknownFacilityError and LockHeldError.
+    """
+    seen: list[T] = []
+
+    def merge_and_look(run: ImportRun) -> Decided:
+        decided = _merge(order, run)
+        seen.append(look(find_facility(decided.facilities[0])))
+        return decided
+
+    return _decide("merge", merge_and_look, user=user, dry_run=True, to_merge=_named(order)), seen[-1]
+
+
+def _named(order: MergeOrder) -> set[int]:
+    codes = (*order.codes, *filter(None, (order.keep, *order.choices.values())))
+    return {find_facility(code).pk for code in codes}
 
 
 def separate(codes: Sequence[str], *, user: User, dry_run: bool = False) -> Decided:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -140,6 +141,20 @@ class ReplayingPlaceAliasAdmin(OffersReplay, PlaceAliasAdmin):
 class ReplayingFacilityTypeAdmin(OffersReplay, FacilityTypeAdmin):
     def find_waiting(self, row: FacilityType) -> list[int]:  # noqa: ARG002 - any word of the list may be what was missing
         return find_waiting_for_lists()
+
+
+@admin.action(description="Compare the two chosen", permissions=["view"])
+def compare_chosen(page: FacilityAdmin, request: HttpRequest, chosen: QuerySet[Facility]) -> HttpResponse | None:
+    """Lead to the page that shows two facilities side by side, and why matching did not make them one."""
+    two = list(chosen.order_by("pk")[:3])
+    if len(two) != 2:
+        page.message_user(request, "Choose two facilities to compare.", messages.WARNING)
+        return None
+    if any(facility.is_confidential for facility in two) and not may(request.user, Action.REVEAL):
+        page.message_user(request, "Only safeguarding compares a confidential place.", messages.ERROR)
+        return None
+    codes = urlencode({"one": two[0].facility_code, "other": two[1].facility_code})
+    return HttpResponseRedirect(f"{reverse('admin:etl_duplicatepair_compare')}?{codes}")
 
 
 @display(description="Where sources disagree")

@@ -1,6 +1,6 @@
 """The review queue: pairs that want a person, and two facilities side by side with all that a decision needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,14 @@ from etl.models import DuplicatePair
 from etl.sources import precedence_of
 from etl.stages.evidence import FEATURES
 from etl.stages.merge import CHOOSABLE, PLACE, POSITION, value_of, what_sources_say
-from facilities.models import Facility, FacilityContact, FacilityCoordinate
+from facilities.models import (
+    Facility,
+    FacilityContact,
+    FacilityCoordinate,
+    FacilityType,
+    OperationalStatus,
+    ServiceCategory,
+)
 from facilities.protection import HIDDEN
 from geography.distance import distance_km
 from geography.models import Constituency, County, Ward
@@ -218,7 +225,7 @@ def compare(pair: DuplicatePair) -> Comparison:
     facilities = Facility.objects.with_details().prefetch_related("pins").in_bulk(ids)
     one, other = (facilities.get(record.facility_id or 0) for record in (pair.first, pair.second))
     is_one_facility = one is not None and one == other
-    sides = _say_records(pair, one) if is_one_facility and one else (_say(one), _say(other))
+    sides = _say_records(pair, one) if is_one_facility and one else (say(one), say(other))
     lines = tuple(
         Line(name, label, mine, theirs, _pinned(name, one, other), name in CHOOSABLE)
         for (name, label, mine), (_, _, theirs) in zip(*sides, strict=True)
@@ -287,9 +294,28 @@ def _readable(name: str, value: Any, *, is_hidden: bool) -> str:
         return anonymise_address(str(value)) or ""
     if name == PLACE:
         return _place_name(*value)
+    if name in _LISTS:
+        return _name_in_list(name, str(value))
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value if part)
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _name_in_list(name: str, code: str) -> str:
+    """Return what a list calls a code ("Health centre" for health-centre)."""
+    model, column = _LISTS[name]
+    return model._default_manager.filter(code=code).values_list(column, flat=True).first() or code  # noqa: SLF001 - documented API
+
+
+_LISTS: Mapping[str, tuple[type[FacilityType | OperationalStatus | ServiceCategory], str]] = {
+    "facility_type": (FacilityType, "type_name"),
+    "status": (OperationalStatus, "status_name"),
+    "service": (ServiceCategory, "category_name"),
+}
 
 
 def _place_name(county_code: str, constituency_code: str, ward_code: str) -> str:
@@ -302,7 +328,7 @@ def _place_name(county_code: str, constituency_code: str, ward_code: str) -> str
     return ", ".join(name for level in levels for name in level)
 
 
-def _say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
+def say(facility: Facility | None) -> Sequence[tuple[str, str, str]]:
     """Return (field, label, value) of what a person compares; protected values of a confidential place are hidden."""
     if facility is None:
         return [(name, label, "") for name, label in _LABELS.items()]
@@ -347,7 +373,8 @@ def _say_records(pair: DuplicatePair, facility: Facility) -> tuple[Sequence[tupl
     for row in (pair.first, pair.second):
         record = members[row.pk].record
         said = {name: value_of(record, name) for name in CHOOSABLE}
-        said |= {"services": ", ".join(record.services), "sources": row.source}
+        services = ", ".join(sorted(_name_in_list("service", code) for code in record.services))
+        said |= {"services": services, "sources": row.source}
         values = {
             name: _readable(name, value, is_hidden=facility.is_confidential) if value not in (None, "") else ""
             for name, value in said.items()

@@ -1,5 +1,6 @@
 """The review queue in the browser: pairs by score, two places side by side, and the buttons that decide."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from unfold.decorators import display
 
 from core.access import log_access
@@ -17,7 +18,8 @@ from core.key_guard import KeysDoNotFitError
 from core.middleware import in_own_transactions
 from core.models import User
 from core.roles import Action, may
-from etl import decisions, review
+from etl import any_two, decisions, review
+from etl.codes import find_facility
 from etl.errors import DecisionError, EtlError
 from etl.models import DuplicatePair, SourceRecord
 
@@ -77,17 +79,61 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         pair = self.get_object(request, unquote(object_id))
         if pair is None or not self.has_view_permission(request, pair):
             return super().change_view(request, object_id, form_url, extra_context)  # says so, as every page does
+        return self._answer(request, pair, extra_context or {})
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(self.compare_view)
+        return [path("compare/", page, name="etl_duplicatepair_compare"), *super().get_urls()]
+
+    @in_own_transactions
+    def compare_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer with any two facilities side by side, by their codes; a POST decides about them.
+
+        A confidential place beside any other one tells where it lies and what it is called: only safeguarding compares it.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            one, other = (find_facility(request.GET.get(side, "")) for side in ("one", "other"))
+            if one.is_confidential or other.is_confidential:
+                if not may(request.user, Action.REVEAL):
+                    raise PermissionDenied
+                log_access(request.user, "compare", f"{one.facility_code} {other.facility_code}", request=request)
+            pair, why = any_two.pair_of(one, other)
+        except EtlError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:facilities_facility_changelist"))
+        known = any_two.known_between(one, other)
+        extra = {"title": "Compare two facilities", "why": why, "known": known, "state": "not in the queue"}
+        return self._answer(request, pair, extra)
+
+    def _answer(self, request: HttpRequest, pair: DuplicatePair, extra: dict[str, Any]) -> HttpResponse:
         if request.method != "POST":
-            return self._show(request, pair, extra_context or {})
+            return self._show(request, pair, extra)
         if not self.has_decide_permission(request) or "decision" not in request.POST:
             raise PermissionDenied  # pairs are decided about, never edited
         try:
+            if request.POST["decision"] == "preview":
+                return self._show(request, pair, extra | self._preview(request, pair))
             decided = self._decide(request, pair)
         except (EtlError, KeysDoNotFitError) as error:
             self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(request.get_full_path())
         self.message_user(request, decided, messages.SUCCESS)
         return HttpResponseRedirect(self._next_page(pair))
+
+    def _preview(self, request: HttpRequest, pair: DuplicatePair) -> dict[str, Any]:
+        """Return what the merge that the form asks for would make: the values of the one facility, by field."""
+        assert isinstance(request.user, User)
+        _refuse_nul(request)
+        order = _order(request, pair)
+        decided, said = decisions.rehearse_merge(order, user=request.user, look=review.say)
+        return {
+            "merged": {name: value for name, _, value in said},
+            "would_stay": decided.facilities[0],
+            "warnings": decided.warnings,
+            "chosen": {name: side for name, side in request.POST.items() if name.startswith("choose_")},
+        }
 
     def _show(self, request: HttpRequest, pair: DuplicatePair, extra: dict[str, Any]) -> HttpResponse:
         comparison = review.compare(pair)
@@ -95,14 +141,16 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
             comparison = review.without_addresses(comparison)
         elif any(line.field == "address" and (line.one or line.other) for line in comparison.lines):
             log_access(request.user, "see", f"pair:{pair.pk} addresses", request=request)
-        following = _next_open(pair)
+        following = _next_open(pair) if pair.pk else None
         context = {
             **self.admin_site.each_context(request),
             "title": f"Pair {pair.pk}",
+            "kept": extra.get("would_stay", ""),
             "opts": self.opts,
             "pair": pair,
             "state": STATES[pair.decision],
             "comparison": comparison,
+            "rows": list(_rows(comparison, extra.get("merged", {}), extra.get("chosen", {}))),
             "sides": review.sides_of(comparison),
             "split_text": review.split_text(pair) if comparison.one and not comparison.can_be_merged else "",
             "can_decide": self.has_decide_permission(request),
@@ -117,8 +165,7 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         what = request.POST.get("decision", "")
         if what not in {"merge", "separate", "split"}:
             raise DecisionError("choose what to do: merge, not a duplicate, or split")
-        if any("\0" in text for texts in request.POST.lists() for text in (texts[0], *texts[1])):
-            raise DecisionError("the form holds a NUL character")
+        _refuse_nul(request)
         if request.POST.get("seen", "") != _seen(pair):
             raise DecisionError("somebody decided about these since you opened the page: look again")
         if what == "split":
@@ -129,18 +176,13 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         if what == "separate":
             decided = decisions.separate(codes, user=request.user)
             return f"Run {decided.run}: {' and '.join(codes)} are told apart for good."
-        code_of = dict(zip(("one", "other"), codes, strict=True))
-        choices = {
-            name.removeprefix("choose_"): code_of[side]
-            for name, side in request.POST.items()
-            if name.startswith("choose_") and side in code_of
-        }
-        order = decisions.MergeOrder(codes, keep=request.POST.get("keep", ""), choices=choices)
-        decided = decisions.merge(order, user=request.user)
+        decided = decisions.merge(_order(request, pair), user=request.user)
         warned = f" But {'; '.join(decided.warnings)}." if decided.warnings else ""
         return f"Run {decided.run}: {', '.join(decided.retired)} merged into {decided.facilities[0]}.{warned}"
 
     def _next_page(self, pair: DuplicatePair) -> str:
+        if pair.pk is None:
+            return reverse("admin:facilities_facility_changelist")
         following = _next_open(pair)
         if following:
             return reverse("admin:etl_duplicatepair_change", args=[following.pk])
@@ -170,6 +212,35 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     )
     def state(self, pair: DuplicatePair) -> str:
         return STATES[pair.decision]
+
+
+def _refuse_nul(request: HttpRequest) -> None:
+    """Raise DecisionError for a form that no column could hold."""
+    if any("\0" in text for texts in request.POST.lists() for text in (texts[0], *texts[1])):
+        raise DecisionError("the form holds a NUL character")
+
+
+def _order(request: HttpRequest, pair: DuplicatePair) -> decisions.MergeOrder:
+    """Return the merge that the form asks for."""
+    codes = review.codes_of(pair)
+    code_of = dict(zip(("one", "other"), codes, strict=True))
+    choices = {
+        name.removeprefix("choose_"): code_of[side]
+        for name, side in request.POST.items()
+        if name.startswith("choose_") and side in code_of
+    }
+    return decisions.MergeOrder(codes, keep=request.POST.get("keep", ""), choices=choices)
+
+
+def _rows(
+    comparison: review.Comparison, merged: Mapping[str, str], chosen: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines that say anything, with what a merge would make of each, and which side was chosen before."""
+    for line in comparison.lines:
+        if line.one or line.other:
+            side = chosen.get(f"choose_{line.field}", "")
+            cells = [{**cell, "is_chosen": cell["side"] == side} for cell in line.cells]
+            yield {"line": line, "cells": cells, "merged": merged.get(line.field, "")}
 
 
 def _seen(pair: DuplicatePair) -> str:
