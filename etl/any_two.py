@@ -64,7 +64,9 @@ def _why_two(verdict: Pair, known: DuplicatePair | None) -> str:
     if known and known.decision == DuplicatePair.Decision.SEPARATE:
         return "A person told them apart: no import asks again." if known.decided_by_id else "They were told apart."
     if verdict.veto and verdict.verdict is Verdict.DISTINCT:
-        return f"Matching never takes them for one: {verdict.veto}. The score is what the rest would come to."
+        return (
+            "Matching never takes them for one then, whatever else speaks for it. The score is what the rest comes to."
+        )
     if verdict.verdict is Verdict.DISTINCT:
         return f"Too little speaks for one place: below {REVIEW_AT:.2f} nobody is asked, from {MERGE_AT:.2f} on they merge."
     if known:

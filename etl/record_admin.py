@@ -62,7 +62,7 @@ class SourceRecordAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SourceRecord]:
         sealed = ("latest_version__raw", "latest_version__standardised")
-        return super().get_queryset(request).select_related("latest_version__source_file").defer(*sealed)
+        return super().get_queryset(request).select_related(*self.list_select_related).defer(*sealed)
 
     @display(description="Record", ordering="source_record_id")
     def name(self, record: SourceRecord) -> str:

@@ -1,12 +1,13 @@
 """The dead letters: records that were rejected, to look at, to run through the pipeline again, or to settle."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import batched
 from typing import Any
 
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -128,9 +129,16 @@ def find_waiting_for(text: str) -> list[int]:
     Read again are those whose finding quotes the text, or quotes nothing: MOST_TRIED_AT_ONCE at most.
     """
     place = place_key(text)
-    rejected = find(RejectFilter(rule="county-unknown")).order_by().values_list("pk", "findings")
-    fitting = [pk for pk, findings in rejected.iterator() if any(_may_say(f, place) for f in findings)]
-    return _would_load(find(RejectFilter()).filter(pk__in=sorted(fitting)[:MOST_TRIED_AT_ONCE]))
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTIES_GIVEN, [State.REJECTED, Severity.REJECT.value])
+        fitting = sorted(pk for pk, given in cursor.fetchall() if _may_say(given or "", place))
+    return _would_load(find(RejectFilter()).filter(pk__in=fitting[:MOST_TRIED_AT_ONCE]))
+
+
+_COUNTIES_GIVEN = """
+SELECT v.version_id, f->>'value' FROM source_record_versions v CROSS JOIN LATERAL jsonb_array_elements(v.findings) AS f
+WHERE v.state = %s AND f->>'severity' = %s AND f->>'rule' = 'county-unknown'
+"""
 
 
 def find_waiting_for_lists() -> list[int]:
@@ -138,10 +146,9 @@ def find_waiting_for_lists() -> list[int]:
     return _would_load(find(RejectFilter(rule="lookup-unknown"))[:MOST_TRIED_AT_ONCE])
 
 
-def _may_say(finding: Mapping[str, Any], place: str) -> bool:
-    value = finding.get("value", "")
-    is_cut = value.endswith("\u2026")
-    return finding["rule"] == "county-unknown" and (not value or is_cut or place in place_key(value))
+def _may_say(given: str, place: str) -> bool:
+    """Return whether a record may have written a place: its finding quotes it, was cut, or quotes nothing."""
+    return not given or given.endswith("\N{HORIZONTAL ELLIPSIS}") or place in place_key(given)
 
 
 def _would_load(versions: QuerySet[SourceRecordVersion]) -> list[int]:
