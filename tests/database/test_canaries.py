@@ -24,9 +24,14 @@ pytestmark = pytest.mark.django_db
 
 
 def merged_documents(folder: Path) -> None:
-    """Put the sample records beside the canaries of the sources that are flat lists, so that there is something to see."""
+    """Put the sample records beside the canaries of the sources that are flat lists, so that there is something to see.
+
+    The last two are rejected: one is a shelter in no county, the other cannot be read far enough to tell.
+    """
     canaries = json.loads((folder / "other_services.json").read_text(encoding="utf-8"))
-    write_source(folder, "other_services", [*canaries, *read_source("other_services")])
+    lost = canaries.pop() | {"county": CANARIES[9].words[1]}
+    unread = lost | {"facility_name": [CANARIES[9].name]}
+    write_source(folder, "other_services", [*canaries, *read_source("other_services"), lost, unread])
 
 
 @pytest.fixture
@@ -36,7 +41,8 @@ def summary(db: None, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> dict[
     merged_documents(tmp_path)
     summary = run_import(tmp_path)
     assert summary["status"] == "succeeded"
-    assert Facility.objects.filter(is_confidential=True).count() >= len(CANARIES)
+    assert Facility.objects.filter(is_confidential=True).count() >= len(CANARIES) - 1
+    assert SourceRecordVersion.objects.filter(state="rejected", source_record__source="other_services").count() == 3
     return summary
 
 
