@@ -187,7 +187,7 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
     @display(description="What to do")
     def what_to_do(self, version: SourceRecordVersion) -> SafeString | str:
         if version.state not in STATES["all"]:
-            return "Nothing: this is no reject."
+            return "Nothing: this version is no reject, or no longer one."
         rules = dict.fromkeys(f["rule"] for f in version.findings if f["severity"] == "reject")
         rows = ((words.means, words.to_do) for words in map(words_of, rules))
         return format_html_join("", "<p>{} {}</p>", rows)
