@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 from core.embedded_postgres import APPLICATION_ROLE
 from core.environment import env, log_level, one_of, scheduler_url, secret, whole_number

@@ -16,7 +16,8 @@ from facilities.models import Facility, FacilityContact, OperationalStatus
 from tests.world import MANIFEST, RAW, run_import
 
 UNAUDITED = {  # the ledger is a trail of its own; sessions, Django's own bookkeeping, failed logins
-    "audit_trail", "import_runs", "quality_snapshots", "source_files", "source_records", "source_record_versions", "django_session",
+    "audit_trail", "import_runs", "quality_snapshots", "source_files", "source_records", "source_record_versions",
+    "django_session",
     "django_admin_log", "django_content_type", "auth_permission", "auth_group", "access_log", "key_checks", "axes_accessattempt",
     "axes_accesslog", "axes_accessfailurelog", "axes_accessattemptexpiration",
 }  # fmt: skip
