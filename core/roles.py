@@ -142,6 +142,8 @@ FIELD_CLASSES: Mapping[str, FieldClass] = MappingProxyType(
         "facility_contacts.facility_id": PUBLIC,
         "facility_contacts.contact_type_id": PUBLIC,
         "facility_contacts.is_primary": PUBLIC,
+        "facility_contacts.verified_*": INTERNAL,
+        "facility_contacts.verification_method": INTERNAL,
         "facility_coordinates.sealed_position": PROTECTED,
         "facility_coordinates.coordinate_id": PUBLIC,
         "facility_coordinates.facility_id": PUBLIC,

@@ -29,6 +29,7 @@ from etl.runs import close_run, open_run, rehearse, running
 from etl.sources import ENTERED
 from etl.stages.evidence import find_veto
 from etl.stages.merge import CHOOSABLE, PLACE, fold, value_of
+from etl.verifications import hand_over, hand_over_what_left, read_verifications, take_back
 from facilities.models import Facility, RetiredCode
 
 
@@ -157,9 +158,11 @@ def _merge(order: MergeOrder, run: ImportRun) -> Decided:
     waived = _note_choices(order.choices, groups, survivor, run.started_by)
     mark_merged(groups, run)
     moved = sum(len(groups[facility].members) for facility in others)
+    verified = read_verifications(facility.pk for facility in groups)
     for facility in others:
         absorb(facility, survivor, session=session_of(run), user=run.started_by, waived=waived)
     _fold([survivor.pk], run)
+    hand_over(verified, to=survivor.pk)
     close_answered(survivor)
     retired = tuple(sorted(facility.facility_code for facility in others))
     return Decided(
@@ -295,6 +298,7 @@ def _split(code: str, records: Sequence[int], run: ImportRun) -> Decided:
         moved += len(leaving)
         back, own = release(part)
         released.append(back.pk)
+        take_back(facility.pk, back=back.pk, session=part.session_id)
         part_records(leaving, [member for member in members if member not in leaving], run)
     _fold([facility.pk, *released], run)
     settle_class(facility, own=own)
@@ -326,8 +330,10 @@ def _split_records(facility: Facility, records: Sequence[int], run: ImportRun) -
         raise DecisionError(
             f"nothing of {facility.facility_code} itself would be left: name the code to take out instead"
         )
+    verified = read_verifications([facility.pk])
     ids = write_groups([Group(tuple(rest), facility.pk), Group(tuple(chosen), None)], new_writer(run), run)
     new = Facility.objects.get(pk=ids[1])
+    hand_over_what_left(verified, left=facility.pk, to=new.pk)
     SourceRecord.objects.filter(pk__in=[m.row.pk for m in chosen]).update(facility=new)
     facility.refresh_from_db()
     if facility.is_confidential:

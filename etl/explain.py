@@ -1,7 +1,6 @@
 """A facility's life in plain words: where it comes from, what changed it, why records were merged, what is missing."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from django.db.models import Q
 from django.utils import timezone
@@ -10,15 +9,11 @@ from etl.codes import find_facility
 from etl.models import DuplicatePair, SourceRecord
 from etl.review import tells_a_name
 from etl.sources import ENTERED
+from facilities.completeness import completeness
 from facilities.models import Facility
 from facilities.timeline import Act, timeline
 
 MOST_ACTS = 50
-_WORTH_HAVING = {
-    "facility_type_id": "a type", "constituency_code": "a constituency", "ward_code": "a ward",
-    "operational_status_id": "a status",
-    "registration_number": "a registration number", "opening_hours": "opening hours", "address": "an address",
-}  # fmt: skip
 
 
 def explain(code: str) -> list[str]:
@@ -116,9 +111,6 @@ def _pins(facility: Facility) -> Iterator[str]:
 
 
 def _missing(facility: Facility) -> Iterator[str]:
-    known = {**vars(facility), **(asdict(facility.details) if facility.details else {})}
-    lacking = [words for name, words in _WORTH_HAVING.items() if not known.get(name)]
-    lacking += [] if facility.contacts.exists() else ["a contact"]
-    lacking += [] if facility.services.filter(is_active=True).exists() else ["services"]
-    lacking += [] if hasattr(facility, "coordinate") else ["a position"]
-    yield f"Missing: {', '.join(lacking)}." if lacking else "Missing: nothing."
+    found = completeness(facility.known)
+    yield f"Complete: {found.percent} %."
+    yield f"Missing: {', '.join(found.missing) or 'nothing'}."

@@ -20,8 +20,10 @@ from core.anonymise import anonymise_address
 from core.models import User
 from core.roles import Action, may
 from facilities import audit_admin, lookup_admin  # noqa: F401 - they register their pages
+from facilities.completeness import completeness
 from facilities.filters import ConstituencyFilter, CountyFilter, HasCoordinatesFilter, ServiceFilter, WardFilter
 from facilities.forms import FacilityForm
+from facilities.help_page import help_page
 from facilities.inlines import ContactInline, CoordinateInline, ServiceInline
 from facilities.map_page import map_page, map_points
 from facilities.models import Facility, FacilityContact, FacilityService, RetiredCode, new_code
@@ -29,6 +31,7 @@ from facilities.pins import pin_edits
 from facilities.protected_page import protected_page
 from facilities.protection import STAND_INS, gives_shelter
 from facilities.reveal import recorded
+from facilities.stale_page import stale_page, verify_view
 from facilities.timeline import timeline
 
 
@@ -49,11 +52,13 @@ class FacilityAdmin(RoleAdmin):
     search_help_text = "Name, facility code, registration number or a whole phone number or e-mail address"
     readonly_fields = [
         "facility_code", "created_at", "updated_at", "created_by", "updated_by", "shown_address", "protected_values",
+        "complete",
     ]  # fmt: skip
     inlines = [ContactInline, ServiceInline, CoordinateInline]
     autocomplete_fields = ["county", "constituency", "ward"]
     compressed_fields = True
     warn_unsaved_form = True
+    change_form_outer_after_template = "admin/facilities/facility/verify_contacts.html"
     fieldsets = [
         (
             None,
@@ -64,6 +69,7 @@ class FacilityAdmin(RoleAdmin):
                     ("operational_status", "is_active"),
                     ("level", "ownership"),
                     ("opening_hours", "has_gender_desk"),
+                    "complete",
                     "seen_at",
                 ]
             },
@@ -71,6 +77,9 @@ class FacilityAdmin(RoleAdmin):
         ("Where", {"fields": [("county", "constituency", "ward"), ("town", "address"), "is_confidential"]}),
         ("Online and history", {"fields": ["website", ("created_at", "created_by"), ("updated_at", "updated_by")]}),
     ]
+
+    class Media:
+        js = ["facilities/narrow_places.js"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Facility]:
         services = FacilityService.objects.filter(is_active=True).select_related("service_category")
@@ -143,6 +152,11 @@ class FacilityAdmin(RoleAdmin):
     def shown_address(self, facility: Facility) -> str:
         return anonymise_address(facility.address) or ""
 
+    @display(description="Complete")
+    def complete(self, facility: Facility) -> str:
+        """Return how much of what is worth knowing is recorded, and what is missing, in words."""
+        return str(completeness(facility.known)) if facility.pk else ""
+
     @display(description="Recorded")
     def protected_values(self, facility: Facility) -> SafeString:
         """Return what is recorded of a confidential place, without its values, and the way to the page that reveals one."""
@@ -151,13 +165,27 @@ class FacilityAdmin(RoleAdmin):
         return format_html('<p>{}</p><p><a class="underline" href="{}">Reveal, correct or lower</a></p>', labels, where)
 
     def get_urls(self) -> list[Any]:
-        guarded = self.admin_site.admin_view
-        return [
-            path("<int:pk>/protected/", guarded(self.protected_view), name="facilities_facility_protected"),
-            path("map/", guarded(self.map_view), name="facilities_facility_map"),
-            path("map/points/", guarded(self.map_points_view), name="facilities_facility_map_points"),
-            *super().get_urls(),
+        pages = {
+            "<int:pk>/protected/": (self.protected_view, "protected"),
+            "find-help/": (self.find_help_view, "find_help"),
+            "map/": (self.map_view, "map"),
+            "map/points/": (self.map_points_view, "map_points"),
+            "stale-contacts/": (self.stale_contacts_view, "stale_contacts"),
+            "contacts/verify/": (verify_view, "verify_contact"),
+        }
+        own = [
+            path(address, self.admin_site.admin_view(view), name=f"facilities_facility_{name}")
+            for address, (view, name) in pages.items()
         ]
+        return [*own, *super().get_urls()]
+
+    def find_help_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the nearest places that state a service."""
+        return help_page(request, self.admin_site.each_context(request) | {"opts": self.opts})
+
+    def stale_contacts_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the contacts that are to be called again."""
+        return stale_page(request, self.admin_site.each_context(request) | {"opts": self.opts})
 
     def map_view(self, request: HttpRequest) -> HttpResponse:
         return map_page(request, self, self.admin_site.each_context(request))

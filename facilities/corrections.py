@@ -1,8 +1,5 @@
 """What a member of the safeguarding group sets on a confidential place, without a page that shows what stood there."""
 
-from decimal import Decimal, InvalidOperation
-from typing import Any
-
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -10,6 +7,7 @@ from core.models import User
 from facilities.models import Facility, FacilityContact, FacilityCoordinate
 from facilities.pin_targets import POSITION, contact_target
 from facilities.pins import pin
+from facilities.typed_values import check_website, read_point
 from geography.models import Ward
 
 COLUMNS = ("facility_name", "registration_number", "town", "address", "ownership", "opening_hours", "website")
@@ -24,6 +22,8 @@ def correct(facility: Facility, what: str, value: str, *, user: User) -> None:
     elif what == WARD:
         _set_ward(facility, text)
     elif what in COLUMNS:
+        if what == "website":
+            check_website(text)
         field = Facility._meta.get_field(what)  # noqa: SLF001 - documented API
         facility.open_columns()
         setattr(facility, what, field.clean(text or (None if field.null else ""), facility))  # type: ignore[union-attr] # a column
@@ -58,24 +58,13 @@ def take_contact_away(contact: FacilityContact, *, user: User) -> None:
 
 
 def _set_position(facility: Facility, text: str) -> None:
-    degrees = _degrees(text) if text else None
-    if text and degrees is None:
-        raise ValidationError("Write a position as latitude, longitude in degrees: -1.2921, 36.8219")
+    degrees = read_point(text) if text else None
     FacilityCoordinate.objects.filter(facility=facility).delete()
     if degrees is None:
         return
     row = FacilityCoordinate(facility=facility, latitude=degrees[0], longitude=degrees[1])
     row.accuracy_level = FacilityCoordinate.Accuracy.EXACT
     row.save()
-
-
-def _degrees(text: str) -> tuple[Decimal, Decimal] | None:
-    parts: list[Any] = text.split(",")
-    try:
-        latitude, longitude = (Decimal(part.strip()).quantize(Decimal("1e-8")) for part in parts)
-    except (InvalidOperation, ValueError):
-        return None
-    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
 
 
 def _set_ward(facility: Facility, code: str) -> None:

@@ -6,6 +6,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from facilities.models import FacilityContact, FacilityCoordinate
+from facilities.typed_values import check_position, check_website
 
 
 class SealedForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it generic, Django does not
@@ -38,6 +39,13 @@ class FacilityForm(SealedForm):
     @property
     def changed_data(self) -> list[str]:
         return [name for name in super().changed_data if name != "seen_at"]
+
+    def clean_website(self) -> str:
+        """Return the web address; one that an import wrote, and nobody changed, as it stands."""
+        website = str(self.cleaned_data["website"])
+        if "website" in self.changed_data:
+            check_website(website)
+        return website
 
     def clean(self) -> dict[str, Any]:
         values = super().clean()
@@ -93,7 +101,6 @@ class CoordinateForm(forms.ModelForm):  # type: ignore[type-arg] # stubs make it
         latitude, longitude = values.get("latitude"), values.get("longitude")
         if not self.errors and (latitude is None or longitude is None):
             raise forms.ValidationError("A position needs both latitude and longitude; to take it away, delete it.")
-        for name, value, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
-            if value is not None and abs(value) > most:
-                self.add_error(name, f"Between -{most} and {most} degrees.")
+        if latitude is not None and longitude is not None and {"latitude", "longitude"} & set(self.changed_data):
+            check_position(latitude, longitude)
         return values

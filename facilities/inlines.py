@@ -2,6 +2,7 @@
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -11,6 +12,7 @@ from facilities.forms import ContactForm, ContactFormSet, CoordinateForm
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
 from facilities.protection import HIDDEN
 from facilities.small_map import MAP_SCRIPTS, MAP_STYLES, small_map
+from facilities.verifying import METHODS, seen, verified_text
 
 
 class ServiceInline(RoleTabularInline):
@@ -29,17 +31,20 @@ class ContactInline(RoleTabularInline):
     form = ContactForm
     formset = ContactFormSet
     verbose_name, verbose_name_plural = "contact", "contacts"
-    readonly_fields = ["shown_value"]
+    readonly_fields = ["shown_value", "verified", "mark_verified"]
     show_title = False
     extra = 0
     tab = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FacilityContact]:
-        return super().get_queryset(request).select_related("contact_type", "facility")
+        return super().get_queryset(request).select_related("contact_type", "facility", "verified_by")
 
     def get_fields(self, request: HttpRequest, obj: Facility | None = None) -> list[str]:
-        value = "contact_value" if self.has_change_permission(request, obj) else "shown_value"
-        return ["contact_type", value, "is_primary"]
+        if obj and obj.is_confidential:
+            return ["contact_type", "shown_value", "is_primary"]
+        if self.has_change_permission(request, obj):
+            return ["contact_type", "contact_value", "is_primary", "verified", "mark_verified"]
+        return ["contact_type", "shown_value", "is_primary", "verified"]
 
     def has_add_permission(self, request: HttpRequest, obj: Facility | None = None) -> bool:
         return super().has_add_permission(request, obj) and not (obj and obj.is_confidential)
@@ -57,6 +62,27 @@ class ContactInline(RoleTabularInline):
             return HIDDEN
         is_public = contact.contact_type.code == "hotline"
         return str(contact.contact_value) if is_public else mask(str(contact.contact_value))
+
+    @display(description="Verified")
+    def verified(self, contact: FacilityContact) -> str:
+        return verified_text(contact) if contact.pk else ""
+
+    @display(description="Mark as verified")
+    def mark_verified(self, contact: FacilityContact) -> SafeString | str:
+        """Return a button for each way to verify; they belong to the form that verify_contacts.html puts below the page's."""
+        if not contact.pk:
+            return ""
+        buttons = format_html_join(
+            "",
+            '<button type="submit" form="verify-contacts" name="verify" value="{}:{}" title="I {}"'
+            ' aria-label="{}: mark this contact as verified" class="border border-base-200 cursor-pointer font-medium px-2 py-1'
+            ' rounded-default text-important dark:border-base-700">{}</button>',
+            (
+                (seen(contact), method, words, method.capitalize(), method.capitalize())
+                for method, words in METHODS.items()
+            ),
+        )
+        return format_html('<div class="flex flex-row gap-2">{}</div>', buttons)
 
 
 class CoordinateInline(RoleStackedInline):

@@ -233,6 +233,23 @@ class Facility(models.Model):
             website=self.website,
         )
 
+    @property
+    def known(self) -> dict[str, bool]:
+        """What is recorded of what completeness.py finds worth having, never its value; a confidential place's, too."""
+        details = self.details or Details(*[""] * 8)
+        return {
+            "facility_type": bool(self.facility_type_id),
+            "constituency": bool(details.constituency_code),
+            "ward": bool(details.ward_code),
+            "operational_status": bool(self.operational_status_id),
+            "registration_number": bool(details.registration_number),
+            "opening_hours": bool(details.opening_hours),
+            "address": bool(self.address),
+            "contacts": self.contacts.exists(),
+            "services": self.services.filter(is_active=True).exists(),
+            "position": hasattr(self, "coordinate"),
+        }
+
     def open_columns(self) -> Self:
         """Return self with what is protected in its columns, in memory: save() seals it again while it is confidential.
 
@@ -305,12 +322,23 @@ class FacilityService(models.Model):
         return str(self.service_category)
 
 
+_WITH_THE_VALUE = ("value_index", "verified_at", "verified_by", "verification_method")
+
+
 class FacilityContact(models.Model):
-    """A phone number, hotline or e-mail address. It is sealed; `value_index` finds it and keeps it single."""
+    """A phone number, hotline or e-mail address. It is sealed; `value_index` finds it and keeps it single.
+
+    `verified_*` say who reached the place by it, when and how: all three or none. Another value was reached by nobody yet.
+    """
+
+    class Verification(models.TextChoices):
+        CALLED = "called", "called: it is answered"
+        VISITED = "visited", "visited: it is theirs"
+        WRITTEN = "written", "written to: it is answered"
 
     audit_hides = ()
     state_key = ("facility__facility_code", "contact_type__code", "contact_value")
-    state_derived = ("value_index",)
+    state_derived = ("value_index", "verified_at", "verified_by", "verification_method")
     blind_indexes = {"contact_value": "value_index"}  # what core/key_guard.py knows an INDEX_KEY by
 
     contact_id = models.BigAutoField(primary_key=True)
@@ -319,10 +347,35 @@ class FacilityContact(models.Model):
     contact_value = EncryptedTextField()
     value_index = models.CharField(max_length=64, editable=False, db_index=True)
     is_primary = models.BooleanField(default=False)
+    verified_at = models.DateTimeField(null=True, blank=True, editable=False)
+    verified_by = models.ForeignKey(
+        "core.User",
+        on_delete=models.PROTECT,
+        db_column="verified_by",
+        related_name="+",
+        null=True,
+        editable=False,
+    )
+    verification_method = models.CharField(  # noqa: DJ001 - NULL as its fellows
+        max_length=20,
+        choices=Verification,
+        null=True,
+        blank=True,
+        editable=False,
+    )
 
     class Meta:
         db_table = "facility_contacts"
         constraints = [
+            models.CheckConstraint(
+                condition=Q(verified_at__isnull=True, verified_by__isnull=True, verification_method__isnull=True)
+                | Q(
+                    verified_at__isnull=False,
+                    verified_by__isnull=False,
+                    verification_method__in=["called", "visited", "written"],
+                ),
+                name="verified_when_by_whom_and_how",
+            ),
             models.UniqueConstraint(
                 fields=["facility", "contact_type", "value_index"],
                 name="contact_once_per_facility",
@@ -338,9 +391,16 @@ class FacilityContact(models.Model):
         return str(self.contact_type)
 
     def save(self, *args: object, **kwargs: object) -> None:
-        """Save with the blind index of the value as it is now; an unreadable value keeps its index."""
+        """Save with the blind index of the value as it is now, verified if it is the value that was.
+
+        An unreadable value keeps its index.
+        """
         if getattr(self.contact_value, "is_readable", True):
-            self.value_index = self.index_of(self.contact_value)
+            before, self.value_index = self.value_index, self.index_of(self.contact_value)
+            if before not in {"", self.value_index}:
+                self.verified_at = self.verified_by = self.verification_method = None
+            if isinstance(names := kwargs.get("update_fields"), list | tuple | set | frozenset):
+                kwargs["update_fields"] = {*names, *(_WITH_THE_VALUE if "contact_value" in names else ())}
         super().save(*args, **kwargs)  # type: ignore[arg-type] # passed on as they came
 
     @staticmethod

@@ -16,10 +16,11 @@ from core.crypto import CANNOT_BE_READ
 from core.models import Approval, User
 from core.roles import Action, may
 from facilities.corrections import COLUMNS, WARD, add_contact, correct, take_contact_away
-from facilities.models import ContactType, Facility
+from facilities.models import ContactType, Facility, FacilityContact
 from facilities.pin_targets import POSITION
 from facilities.protection import SealedError
 from facilities.reveal import LABELS, RevealError, recorded, reveal
+from facilities.verifying import METHODS, verified_text, verify
 
 ContactForm = type[forms.ModelForm]  # type: ignore[type-arg] # stubs make it generic, Django does not
 
@@ -45,6 +46,8 @@ def protected_page(
         "recorded": recorded(facility) if may_reveal else {},
         "settable": {name: LABELS[name] for name in (*COLUMNS, WARD, POSITION)},
         "contacts": {key: label for key, label in recorded(facility).items() if key.startswith("contact:")},
+        "verifications": _verifications(facility) if may_reveal else {},
+        "methods": METHODS,
         "contact_types": ContactType.objects.order_by("type_name"),
         "may_reveal": may_reveal,
         "may_lower": may_lower,
@@ -71,6 +74,8 @@ def _act(request: HttpRequest, facility: Facility, contact_form: ContactForm) ->
         elif request.POST.get("do") == "set":
             with transaction.atomic():  # what is refused half-way leaves nothing
                 _set(request, facility, contact_form)
+        elif request.POST.get("do") == "verify":
+            _verify(request, facility)
         else:
             value = reveal(facility, what, reason=reason, request=request)
             return {"label": recorded(facility)[what], "value": value}, 200
@@ -82,6 +87,31 @@ def _act(request: HttpRequest, facility: Facility, contact_form: ContactForm) ->
         messages.error(request, f"Nothing was changed: {text}")
         return None, 400
     return None, 200
+
+
+def _verifications(facility: Facility) -> dict[str, str]:
+    """Return by key what each contact is and when it was verified, by whom and how."""
+    labels = recorded(facility)
+    contacts = {f"contact:{contact.pk}": contact for contact in facility.contacts.select_related("verified_by")}
+    return {
+        key: f"{label}, verified: {verified_text(contacts[key])}" for key, label in labels.items() if key in contacts
+    }
+
+
+def _verify(request: HttpRequest, facility: Facility) -> None:
+    """Mark a contact as verified; raises PermissionDenied for whoever may not see it, and ValidationError."""
+    if not may(request.user, Action.REVEAL):
+        raise PermissionDenied
+    assert isinstance(request.user, User)
+    number = request.POST.get("what", "").removeprefix("contact:")
+    contact = FacilityContact.objects.filter(facility=facility, pk=number).first() if number.isdecimal() else None
+    if contact is None:
+        raise ValidationError("Choose a contact that is recorded.")
+    verify(contact, request.POST.get("method", ""), user=request.user)
+    log_access(
+        request.user, "edit", f"facility:{facility.facility_code} contact:{contact.pk} verified", request=request
+    )
+    messages.success(request, "It is marked as verified.")
 
 
 def _set(request: HttpRequest, facility: Facility, contact_form: ContactForm) -> None:

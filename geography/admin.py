@@ -1,6 +1,11 @@
 """The gazetteer, to browse; aliases are data in fixtures/place_aliases.csv and editable here, too."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from core.admin_pages import ReadOnlyAdmin, RoleAdmin
 from geography.models import Constituency, County, PlaceAlias, Ward
@@ -12,8 +17,24 @@ class CountyAdmin(ReadOnlyAdmin):
     search_fields = ["county_name", "=county_code"]
 
 
+class Narrowed:
+    """A list whose autocompletes offer what lies inside the places that their form has chosen already, and says so."""
+
+    narrowed_by: Mapping[str, str] = {}  # what the address calls a place -> the column that says so
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found, has_doubles = super().get_search_results(request, queryset, search_term)  # type: ignore[misc] # of the ModelAdmin beside it
+        if request.path.endswith("/autocomplete/"):
+            chosen = {column: request.GET.get(name, "") for name, column in self.narrowed_by.items()}
+            found = found.filter(**{column: pk for column, pk in chosen.items() if pk.isdecimal() and len(pk) < 19})
+        return found, has_doubles
+
+
 @admin.register(Constituency)
-class ConstituencyAdmin(ReadOnlyAdmin):
+class ConstituencyAdmin(Narrowed, ReadOnlyAdmin):
+    narrowed_by = {"county": "county"}
     list_display = ["constituency_name", "constituency_code", "county"]
     list_filter = ["county"]
     list_filter_sheet = False
@@ -22,7 +43,8 @@ class ConstituencyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Ward)
-class WardAdmin(ReadOnlyAdmin):
+class WardAdmin(Narrowed, ReadOnlyAdmin):
+    narrowed_by = {"county": "constituency__county", "constituency": "constituency"}
     list_display = ["ward_name", "ward_code", "constituency", "county"]
     list_filter = ["constituency__county"]
     list_filter_sheet = False

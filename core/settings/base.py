@@ -172,6 +172,9 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "core" / "static"]
 
+# The registry.
+CONTACT_STALE_DAYS = whole_number("CONTACT_STALE_DAYS", default=180)  # after which a contact is to be called again
+
 # The pipeline.
 RAW_DATA_DIR = BASE_DIR / "data" / "raw"
 FIXTURES_DIR = BASE_DIR / "fixtures"
@@ -229,6 +232,11 @@ UNFOLD: dict[str, Any] = {
                 "title": "Registry",
                 "items": [
                     {
+                        "title": "Find help",
+                        "icon": "travel_explore",
+                        "link": reverse_lazy("admin:facilities_facility_find_help"),
+                    },
+                    {
                         "title": "Facilities",
                         "icon": "local_hospital",
                         "link": reverse_lazy("admin:facilities_facility_changelist"),
@@ -239,6 +247,11 @@ UNFOLD: dict[str, Any] = {
                         ),
                     },
                     {"title": "Map", "icon": "explore", "link": reverse_lazy("admin:facilities_facility_map")},
+                    {
+                        "title": "Stale contacts",
+                        "icon": "phone_missed",
+                        "link": reverse_lazy("admin:facilities_facility_stale_contacts"),
+                    },
                     {"title": "Counties", "icon": "map", "link": reverse_lazy("admin:geography_county_changelist")},
                     {
                         "title": "Constituencies",

@@ -4,9 +4,10 @@ text.py        lines, placeholders, flags, comparison keys
 names.py       facility names
 phones.py      E.164
 contacts.py    e-mail addresses, websites, cells that hold several things
-positions.py   degrees, and the box Kenya lies in
+positions.py   degrees
 
-What a message may show of a value is core.masking's; the emergency and help lines are core.short_codes'.
+What a message may show of a value is core.masking's; the emergency and help lines are core.short_codes'; the
+box Kenya lies in is geography.bounds'.
 """
 
 from core.masking import mask, mask_contacts
@@ -21,7 +22,7 @@ from etl.stages.clean.contacts import (
 )
 from etl.stages.clean.names import to_name
 from etl.stages.clean.phones import PhoneReading, is_hotline, split_phones_from_name, to_phones
-from etl.stages.clean.positions import PositionReading, lies_in_kenya, to_position
+from etl.stages.clean.positions import PositionReading, to_position
 from etl.stages.clean.text import (
     has_forbidden_characters,
     is_placeholder,
@@ -32,6 +33,7 @@ from etl.stages.clean.text import (
     to_text,
     to_value,
 )
+from geography.bounds import lies_in_kenya
 
 __all__ = [
     "SHORT_CODES",

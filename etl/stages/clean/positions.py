@@ -6,13 +6,7 @@ from decimal import Decimal
 
 from etl.stages.clean.text import is_placeholder, to_line
 from etl.stages.records import Accuracy, Position
-
-# The mainland is -4.72..4.62 and 33.91..41.91 (EPSG area 3264 "Kenya - onshore"); 5.03 N closes the Ilemi triangle in
-# Natural Earth's boundary. Rounded outwards by some 8 km for the islands of Lake Victoria and the south coast.
-# No latitude of the box is one of its longitudes, so a pair lies inside it in one order at most: an exchange of the two
-# is never a guess.
-SOUTH, NORTH = Decimal("-4.8"), Decimal("5.1")
-WEST, EAST = Decimal("33.85"), Decimal("41.95")
+from geography.bounds import lies_in_kenya
 
 _LONGEST = 64  # characters; with three whole digits at most, no number is ever expanded from an exponent
 _EIGHT_PLACES = Decimal("1E-8")  # DECIMAL(10,8) and DECIMAL(11,8)
@@ -71,13 +65,6 @@ def to_position(latitude: str, longitude: str) -> PositionReading:
     if lies_in_kenya(east.degrees, north.degrees):
         return PositionReading(Position(east.degrees, north.degrees, accuracy), "coordinates-swapped")
     return PositionReading(None, "coordinates-outside-kenya")
-
-
-def lies_in_kenya(latitude: Decimal, longitude: Decimal) -> bool:
-    """Return True for a point inside Kenya's bounding box; parts of its neighbours are inside too."""
-    if not (latitude.is_finite() and longitude.is_finite()):
-        return False
-    return SOUTH <= latitude <= NORTH and WEST <= longitude <= EAST
 
 
 def _is_blank(text: str) -> bool:

@@ -1,0 +1,248 @@
+"""The nearest places in service that state a service, those first that somebody has reached: what the registry is for.
+
+Confidential places are in no answer. How many of them a county has is said, "fewer than 5" below five, and nothing else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Max, Q
+
+from core.models import User
+from core.short_codes import SHORT_CODES
+from facilities.export import FEWEST_COUNTED, TOO_FEW
+from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
+from facilities.nearness import Candidate, Freshness, Point, distance_text, middle_of, rank_of
+from facilities.queries import FacilityQuerySet
+from facilities.shown_contacts import ShownContact, best_first, show
+from facilities.verifying import stale_before
+from geography.distance import distance_km
+from geography.models import Constituency, County, Ward
+from geography.places import Place
+
+DEFAULT_LIMIT, MOST = 10, 50
+CALL_FIRST = "status not known: call first"
+EXACT = FacilityCoordinate.Accuracy.EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: codes of services, all of which a place must state, and a place or a point."""
+
+    services: tuple[str, ...]
+    place: Place | None = None
+    point: Point | None = None
+    limit: int = DEFAULT_LIMIT
+
+    @property
+    def around(self) -> tuple[Place, ...]:
+        """The place with those that it lies in, from near to far."""
+        if isinstance(self.place, Ward):
+            return self.place, self.place.constituency, self.place.constituency.county
+        if isinstance(self.place, Constituency):
+            return self.place, self.place.county
+        return (self.place,) if self.place else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hotline:
+    """A national help line."""
+
+    number: str
+    answers: str
+
+
+NATIONAL_LINES = tuple(Hotline(number, SHORT_CODES[number]) for number in ("1195", "999", "112", "116", "1199"))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One place, as a person may see it; `distance` is in words, "" where none is known."""
+
+    pk: int
+    code: str
+    name: str
+    type: str
+    place: str
+    distance_km: float | None
+    distance: str
+    remark: str
+    opening_hours: str
+    services: tuple[str, ...]
+    has_gender_desk: bool | None
+    contacts: tuple[ShownContact, ...]
+
+    @property
+    def verified(self) -> str:
+        """When a contact of the place was verified last, by whom and how; "never" where none was."""
+        return self.contacts[0].verified if self.contacts else "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Places, the best first, and what is to be said beside them."""
+
+    places: tuple[Found, ...]
+    confidential: str
+    remarks: tuple[str, ...]
+    hotlines: tuple[Hotline, ...] = NATIONAL_LINES
+
+    @property
+    def personal(self) -> int:
+        """How many of the contacts reach a person."""
+        return sum(contact.is_personal for place in self.places for contact in place.contacts)
+
+
+def find_help(wanted: Wanted, *, whole: bool, now: datetime | None = None) -> Answer:
+    """Return the nearest places that state what is wanted; `whole`: for who may see what is personal. Seven queries."""
+    origin = _origin(wanted)
+    candidates = sorted(_candidates(wanted, origin.point, stale_before(now)), key=rank_of)[: wanted.limit]
+    return Answer(
+        places=tuple(_load(candidates, origin, whole=whole)),
+        confidential=_confidential(wanted),
+        remarks=tuple(_remarks(wanted, origin, candidates)),
+    )
+
+
+# where from
+
+
+class _Origin(NamedTuple):
+    """Where distances are measured from: a point, or the middle of what is known of a place."""
+
+    point: Point | None
+    of: Place | None = None
+
+
+def _origin(wanted: Wanted) -> _Origin:
+    """Return the point that was given, or the middle of the nearest place around of which open positions are known."""
+    if wanted.point or not wanted.around:
+        return _Origin(wanted.point)
+    known = FacilityCoordinate.objects.filter(
+        latitude__isnull=False,
+        facility__county=wanted.around[-1].pk,
+        facility__is_confidential=False,
+        facility__is_active=True,
+    )
+    rows = known.values_list("latitude", "longitude", *(f"facility__{_column(place)}" for place in wanted.around))
+    positions = [((float(latitude), float(longitude)), lies_in) for latitude, longitude, *lies_in in rows]
+    for number, place in enumerate(wanted.around):
+        if middle := middle_of([point for point, lies_in in positions if lies_in[number] == place.pk]):
+            return _Origin(middle, place)
+    return _Origin(None)
+
+
+def _column(place: Place) -> str:
+    return f"{type(place).__name__.lower()}_id"
+
+
+# which places
+
+
+def _in_service(services: Sequence[str]) -> FacilityQuerySet:
+    """Return the places that state every one of these services and are open as far as is known."""
+    places = Facility.objects.active().filter(
+        Q(operational_status__isnull=True) | Q(operational_status__code="operational")
+    )
+    for code in services:
+        stated = FacilityService.objects.filter(service_category__code=code, is_active=True)
+        places = places.filter(pk__in=stated.values("facility"))
+    return places
+
+
+def _candidates(wanted: Wanted, origin: Point | None, fresh_since: datetime) -> Iterator[Candidate]:
+    places = _in_service(wanted.services).filter(is_confidential=False).order_by()
+    contacts = FacilityContact.objects.filter(verified_at__isnull=False, facility__in=places.values("pk"))
+    verified_at = dict(contacts.order_by().values_list("facility").annotate(Max("verified_at")))
+    around = () if wanted.point else wanted.around
+    rows = places.values_list(
+        "pk", "facility_name", "coordinate__latitude", "coordinate__longitude", "coordinate__accuracy_level",
+        *map(_column, around),
+    )  # fmt: skip
+    for pk, name, latitude, longitude, accuracy, *lies_in in rows:
+        level = next((n for n, place in enumerate(around) if lies_in[n] == place.pk), len(around))
+        if around and origin is None and level == len(around):
+            continue  # elsewhere, and nothing says how far
+        is_inside = bool(around) and level == 0
+        distance = None
+        if origin and latitude is not None:
+            distance = distance_km(origin, (float(latitude), float(longitude)))
+        is_about = not wanted.point or accuracy != EXACT
+        yield Candidate(pk, name, level, distance, is_about, is_inside, _freshness(verified_at.get(pk), fresh_since))
+
+
+def _freshness(verified_at: datetime | None, fresh_since: datetime) -> Freshness:
+    if verified_at is None:
+        return Freshness.NEVER
+    return Freshness.FRESH if verified_at >= fresh_since else Freshness.STALE
+
+
+# what is said of them
+
+
+def _load(candidates: Sequence[Candidate], origin: _Origin, *, whole: bool) -> Iterator[Found]:
+    """Yield the few that were chosen, with their details; one that was hidden or closed meanwhile is left out."""
+    chosen = Facility.objects.active().filter(is_confidential=False, pk__in=[candidate.pk for candidate in candidates])
+    facilities = {facility.pk: facility for facility in chosen.with_details()}
+    verifiers = _verifiers(facilities)
+    for candidate in candidates:
+        if facility := facilities.get(candidate.pk):
+            yield _found(facility, candidate, origin, verifiers, whole=whole)
+
+
+def _verifiers(facilities: Mapping[int, Facility]) -> Mapping[int, User]:
+    """Return who verified contacts, by id: one query however many contacts there are."""
+    ids = {c.verified_by_id for facility in facilities.values() for c in facility.contacts.all() if c.verified_by_id}
+    return User.objects.in_bulk(ids)
+
+
+def _found(
+    facility: Facility, candidate: Candidate, origin: _Origin, verifiers: Mapping[int, User], *, whole: bool
+) -> Found:
+    parts = (facility.town, facility.ward, facility.constituency, facility.county)
+    words = "" if candidate.is_inside else distance_text(candidate.distance, is_about=candidate.is_about)
+    if words and origin.of:
+        words = f"{words} from the middle of {origin.of}"
+    contacts = best_first(facility.contacts.all())
+    for contact in contacts:
+        if contact.verified_by_id:
+            contact.verified_by = verifiers[contact.verified_by_id]
+    return Found(
+        pk=facility.pk,
+        code=facility.facility_code,
+        name=facility.facility_name,
+        type=str(facility.facility_type or ""),
+        place=", ".join(dict.fromkeys(str(part) for part in parts if part)),
+        distance_km=None if candidate.is_inside or candidate.distance is None else round(candidate.distance, 1),
+        distance=words,
+        remark="" if facility.operational_status_id else CALL_FIRST,
+        opening_hours=facility.opening_hours,
+        services=tuple(sorted(str(s.service_category) for s in facility.services.all() if s.is_active)),
+        has_gender_desk=facility.has_gender_desk,
+        contacts=tuple(show(contact, whole=whole) for contact in contacts),
+    )
+
+
+def _confidential(wanted: Wanted) -> str:
+    """Return how many confidential places a county has that state what is wanted; "" where none does, or no county is known."""
+    if not wanted.around:
+        return ""
+    county = wanted.around[-1]
+    assert isinstance(county, County)
+    count = _in_service(wanted.services).filter(is_confidential=True, county=county).count()
+    if not count:
+        return ""
+    number = str(count) if count >= FEWEST_COUNTED else TOO_FEW.capitalize()
+    return f"{number} confidential places in {county} county offer this: ask the safeguarding lead."
+
+
+def _remarks(wanted: Wanted, origin: _Origin, candidates: Sequence[Candidate]) -> Iterator[str]:
+    """Yield what a person should know about how the places were found."""
+    if wanted.point is None and wanted.place and origin.point is None:
+        yield f"No position is known in {wanted.around[-1]} county, so nothing is said of places elsewhere: give a point."
+    if wanted.point is not None:
+        yield "Confidential places are in no answer by distance: ask the safeguarding lead."
+    if len(candidates) == wanted.limit:
+        yield f"These are the first {wanted.limit}; there may be more."
