@@ -181,11 +181,11 @@ class FacilityAdmin(RoleAdmin):
 
     def find_help_view(self, request: HttpRequest) -> HttpResponse:
         """Answer with the nearest places that state a service."""
-        return help_page(request, self.admin_site.each_context(request) | {"opts": self.opts})
+        return help_page(request, self.admin_site.each_context(request))
 
     def stale_contacts_view(self, request: HttpRequest) -> HttpResponse:
         """Answer with the contacts that are to be called again."""
-        return stale_page(request, self.admin_site.each_context(request) | {"opts": self.opts})
+        return stale_page(request, self.admin_site.each_context(request))
 
     def map_view(self, request: HttpRequest) -> HttpResponse:
         return map_page(request, self, self.admin_site.each_context(request))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Max, Q
+from django.db.models import FloatField, Max, Q
+from django.db.models.functions import Cast
 
 from core.models import User
 from core.short_codes import SHORT_CODES
 from facilities.export import FEWEST_COUNTED, TOO_FEW
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
-from facilities.nearness import Candidate, Freshness, Point, distance_text, middle_of, rank_of
+from facilities.nearness import Candidate, Freshness, Point, distance_text, last_needed, middle_of, rank_of
 from facilities.queries import FacilityQuerySet
 from facilities.shown_contacts import ShownContact, best_first, show
 from facilities.verifying import stale_before
@@ -96,9 +97,9 @@ class Answer:
 
 
 def find_help(wanted: Wanted, *, whole: bool, now: datetime | None = None) -> Answer:
-    """Return the nearest places that state what is wanted; `whole`: for who may see what is personal. Seven queries."""
+    """Return the nearest places that state what is wanted; `whole`: for who may see what is personal. Ten queries at most."""
     origin = _origin(wanted)
-    candidates = sorted(_candidates(wanted, origin.point, stale_before(now)), key=rank_of)[: wanted.limit]
+    candidates = _candidates(wanted, origin.point, stale_before(now))
     return Answer(
         places=tuple(_load(candidates, origin, whole=whole)),
         confidential=_confidential(wanted),
@@ -152,25 +153,33 @@ def _in_service(services: Sequence[str]) -> FacilityQuerySet:
     return places
 
 
-def _candidates(wanted: Wanted, origin: Point | None, fresh_since: datetime) -> Iterator[Candidate]:
-    places = _in_service(wanted.services).filter(is_confidential=False).order_by()
-    contacts = FacilityContact.objects.filter(verified_at__isnull=False, facility__in=places.values("pk"))
+def _candidates(wanted: Wanted, origin: Point | None, fresh_since: datetime) -> list[Candidate]:
+    """Return the first candidates, the best first; who was reached is read of those only that may be among them."""
+    found = [(candidate.band, candidate) for candidate in _everywhere(wanted, origin)]
+    last = last_needed((band for band, _ in found), limit=wanted.limit)
+    near = [candidate for band, candidate in found if band <= last]
+    contacts = FacilityContact.objects.filter(verified_at__isnull=False, facility__any=[each.pk for each in near])
     verified_at = dict(contacts.order_by().values_list("facility").annotate(Max("verified_at")))
+    told = (each._replace(freshness=_freshness(verified_at.get(each.pk), fresh_since)) for each in near)
+    return sorted(told, key=rank_of)[: wanted.limit]
+
+
+def _everywhere(wanted: Wanted, origin: Point | None) -> Iterator[Candidate]:
     around = () if wanted.point else wanted.around
-    rows = places.values_list(
-        "pk", "facility_name", "coordinate__latitude", "coordinate__longitude", "coordinate__accuracy_level",
-        *map(_column, around),
-    )  # fmt: skip
+    degrees = (Cast(f"coordinate__{name}", FloatField()) for name in ("latitude", "longitude"))
+    rows = (
+        _in_service(wanted.services)
+        .filter(is_confidential=False)
+        .order_by()
+        .values_list("pk", "facility_name", *degrees, "coordinate__accuracy_level", *map(_column, around))
+    )
     for pk, name, latitude, longitude, accuracy, *lies_in in rows:
         level = next((n for n, place in enumerate(around) if lies_in[n] == place.pk), len(around))
         if around and origin is None and level == len(around):
             continue  # elsewhere, and nothing says how far
-        is_inside = bool(around) and level == 0
-        distance = None
-        if origin and latitude is not None:
-            distance = distance_km(origin, (float(latitude), float(longitude)))
+        distance = distance_km(origin, (latitude, longitude)) if origin and latitude is not None else None
         is_about = not wanted.point or accuracy != EXACT
-        yield Candidate(pk, name, level, distance, is_about, is_inside, _freshness(verified_at.get(pk), fresh_since))
+        yield Candidate(pk, name, level, distance, is_about=is_about, is_inside=bool(around) and level == 0)
 
 
 def _freshness(verified_at: datetime | None, fresh_since: datetime) -> Freshness:

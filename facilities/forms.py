@@ -61,7 +61,9 @@ class ContactForm(SealedForm):
     """A contact; a value that cannot be read is shown as such and kept."""
 
     sealed_fields = ("contact_value",)
-    contact_value = forms.CharField(max_length=255, widget=UnfoldAdminTextInputWidget)
+    contact_value = forms.CharField(
+        max_length=255, widget=UnfoldAdminTextInputWidget(attrs={"style": "min-width: 13rem"})
+    )
 
     class Meta:
         model = FacilityContact

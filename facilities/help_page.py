@@ -14,6 +14,7 @@ from facilities.find_help import DEFAULT_LIMIT, MOST, NATIONAL_LINES, Answer
 from facilities.help_request import HelpRequestError, read_request
 from facilities.models import ServiceCategory
 from geography.models import County, Ward
+from geography.places import Place, code_of, path_of
 
 TEMPLATE = "admin/facilities/facility/find_help.html"
 
@@ -24,12 +25,13 @@ def help_page(request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
         raise PermissionDenied
     asked = {name: request.GET.get(name, "").strip() for name in ("county", "ward", "near")}
     services = [code for code in request.GET.getlist("service") if code]
-    answer, error = None, ""
+    answer, error, choices = None, "", []
     if services or any(asked.values()):
         try:
             answer = _answer(request, services, asked)
         except HelpRequestError as refused:
-            error = str(refused)
+            error = refused.lead
+            choices = [(path_of(place), _instead(request.GET, place)) for place in refused.candidates]
     content = {
         "title": "Find help",
         "asked": asked,
@@ -39,6 +41,7 @@ def help_page(request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
         "wards": Ward.objects.filter(constituency__county__county_code=asked["county"]) if asked["county"] else (),
         "answer": answer,
         "error": error[:1].upper() + error[1:],
+        "choices": choices,
         "is_masked": not may(request.user, Action.WRITE),
         "national_lines": NATIONAL_LINES,
         "more": _more(request.GET) if answer and len(answer.places) == _limit(request) < MOST else "",
@@ -56,6 +59,16 @@ def _answer(request: HttpRequest, services: list[str], asked: Mapping[str, str])
 
 def _limit(request: HttpRequest) -> int:
     return MOST if request.GET.get("limit") == str(MOST) else DEFAULT_LIMIT
+
+
+def _instead(query: QueryDict, place: Place) -> str:
+    """Return the same question about a place that may have been meant."""
+    other = query.copy()
+    level = type(place).__name__.lower()
+    other[level] = code_of(place)
+    if level == "ward":
+        other["county"] = ""
+    return other.urlencode()
 
 
 def _more(query: QueryDict) -> str:

@@ -12,7 +12,11 @@ from geography.places import Place, PlaceError, find_constituency, find_county, 
 
 
 class HelpRequestError(ValueError):
-    """What is asked for cannot be found; the message is one line for a person."""
+    """What is asked for cannot be found; the message is one line for a person, and `candidates` may be what is meant."""
+
+    def __init__(self, message: str, *, lead: str = "", candidates: Sequence[Place] = ()) -> None:
+        super().__init__(message)
+        self.lead, self.candidates = lead or message, candidates
 
 
 def read_request(
@@ -64,6 +68,6 @@ def _find_place(county: str, constituency: str, ward: str) -> Place:
         if ward:
             place = find_ward(ward, county=in_county, constituency=in_constituency)
     except PlaceError as error:
-        raise HelpRequestError(str(error)) from error
+        raise HelpRequestError(str(error), lead=error.message, candidates=error.candidates) from error
     assert place is not None, "one of the three was given"
     return place

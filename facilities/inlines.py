@@ -74,11 +74,11 @@ class ContactInline(RoleTabularInline):
             return ""
         buttons = format_html_join(
             "",
-            '<button type="submit" form="verify-contacts" name="verify" value="{}:{}" title="I {}"'
+            '<button type="submit" form="verify-contacts" name="verify" value="{}:{}" title="{}"'
             ' aria-label="{}: mark this contact as verified" class="border border-base-200 cursor-pointer font-medium px-2 py-1'
             ' rounded-default text-important dark:border-base-700">{}</button>',
             (
-                (seen(contact), method, words, method.capitalize(), method.capitalize())
+                (seen(contact), method, words.capitalize(), method.capitalize(), method.capitalize())
                 for method, words in METHODS.items()
             ),
         )

@@ -1,13 +1,15 @@
 """Which of the places that offer a service comes first: by distance band, then whether somebody was reached there. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from math import inf
 from statistics import median
+from typing import NamedTuple
 
 BANDS_KM = (5, 10, 25, 50, 100, 200)
-_FARTHER, _UNKNOWN = len(BANDS_KM), len(BANDS_KM) + 1
+_UNKNOWN = len(BANDS_KM) + 1  # the one before holds what is farther than the last
 Point = tuple[float, float]  # latitude, longitude
 
 
@@ -19,8 +21,7 @@ class Freshness(IntEnum):
     NEVER = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A place that offers what is asked for.
 
     `level` counts how far its ward, constituency or county lies from what was asked for; `distance` is in km, None where it
@@ -33,21 +34,33 @@ class Candidate:
     distance: float | None
     is_about: bool
     is_inside: bool
-    freshness: Freshness
+    freshness: Freshness = Freshness.NEVER
+
+    @property
+    def band(self) -> tuple[int, int]:
+        """Its level, and the band of its distance there."""
+        return self.level, 0 if self.is_inside else band_of(self.distance)
 
 
 def rank_of(candidate: Candidate) -> tuple[int, int, Freshness, float, str, int]:
     """Return what candidates are sorted by."""
     distance = inf if candidate.distance is None else candidate.distance
-    within = 0 if candidate.is_inside else band_of(candidate.distance)
-    return candidate.level, within, candidate.freshness, distance, candidate.name, candidate.pk
+    return *candidate.band, candidate.freshness, distance, candidate.name, candidate.pk
 
 
 def band_of(distance: float | None) -> int:
     """Return the number of the band that a distance in km lies in; an unknown one comes after all others."""
-    if distance is None:
-        return _UNKNOWN
-    return next((number for number, most in enumerate(BANDS_KM) if distance <= most), _FARTHER)
+    return _UNKNOWN if distance is None else bisect_left(BANDS_KM, distance)
+
+
+def last_needed(bands: Iterable[tuple[int, int]], *, limit: int) -> tuple[int, int]:
+    """Return the last (level, band) that holds one of the first `limit` places, given where each of them lies."""
+    places, last = 0, (0, 0)
+    for last, count in sorted(Counter(bands).items()):  # noqa: B007 - the last one is the answer
+        places += count
+        if places >= limit:
+            break
+    return last
 
 
 def middle_of(points: Sequence[Point]) -> Point | None:

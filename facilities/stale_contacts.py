@@ -25,14 +25,19 @@ def stale_contacts(*, county: str = "", service: str = "", now: datetime | None 
     return contacts.order_by(F("verified_at").asc(nulls_first=True), after_hotlines, "facility__facility_name", "pk")
 
 
-def count_confidential(*, county: str = "", now: datetime | None = None) -> list[str]:
-    """Return, by county, how many confidential places have a stale contact: "Kisumu: fewer than 5"; never by service."""
+def count_confidential(*, county: str = "", now: datetime | None = None) -> str:
+    """Return how many confidential places have a stale contact, by county and never by service; "" for none.
+
+    "Nairobi 7; fewer than 5 each in Kisumu, Nakuru": no number is in it from which a small one could be worked out.
+    """
     stale = FacilityContact.objects.filter(_is_stale(now), facility__is_confidential=True)
     places = Facility.objects.active().filter(is_confidential=True, pk__in=stale.values("facility"))
     if county:
         places = places.filter(county__county_code=county)
     counts = places.order_by("county__county_name").values_list("county__county_name").annotate(places=Count("pk"))
-    return [f"{name}: {number if number >= FEWEST_COUNTED else TOO_FEW}" for name, number in counts]
+    counted = [f"{name} {number}" for name, number in counts if number >= FEWEST_COUNTED]
+    few = [name for name, number in counts if number < FEWEST_COUNTED]
+    return "; ".join([*counted, f"{TOO_FEW}{' each' if len(few) > 1 else ''} in {', '.join(few)}"] if few else counted)
 
 
 def _is_stale(now: datetime | None) -> Q:

@@ -17,7 +17,13 @@ Place = County | Constituency | Ward
 
 
 class PlaceError(ValueError):
-    """A text names no place, or several; the message is one sentence for a person, with the candidates."""
+    """A text names no place, or several; the message is one sentence for a person, and `candidates` may be meant."""
+
+    def __init__(self, message: str, candidates: Sequence[Place]) -> None:
+        named = "; ".join(f"{path_of(place)} ({code_of(place)})" for place in candidates[:MOST_NAMED])
+        more = f" and {len(candidates) - MOST_NAMED} more" if len(candidates) > MOST_NAMED else ""
+        super().__init__(f"{message}: {named}{more}" if named else message)
+        self.message, self.candidates = message, tuple(candidates)
 
 
 def find_county(text: str) -> County:
@@ -53,16 +59,17 @@ def _find[P: (County, Constituency, Ward)](
 ) -> P:
     known = list(places)
     key, code = to_key(text), text.strip()
-    found = [place for place in known if _code(place) == code.zfill(len(_code(place))) or to_key(str(place)) == key]
+    found = [place for place in known if code_of(place) == code.zfill(len(code_of(place))) or to_key(str(place)) == key]
     found = found or _by_alias(key, known, level, to_key)
     if len(found) == 1:
         return found[0]
     if found:
-        raise PlaceError(f"there is more than one {level} '{mask(text)}': {_named(found)}; say which, or give its code")
+        raise PlaceError(f"there is more than one {level} '{mask(text)}', say which", found)
     nearest = extract(key, {place: to_key(str(place)) for place in known}, scorer=ratio, limit=NEAREST)
     like = [place for _, score, place in nearest if score >= _LEAST_LIKE]
-    hint = f"; did you mean {_named(like)}?" if like else ""
-    raise PlaceError(f"there is no {level} '{mask(text)}' there: give its name or its code{hint}")
+    raise PlaceError(
+        f"there is no {level} '{mask(text)}' there; {'did you mean' if like else 'give its name or code'}", like
+    )
 
 
 def _by_alias[P: (County, Constituency, Ward)](
@@ -70,14 +77,9 @@ def _by_alias[P: (County, Constituency, Ward)](
 ) -> list[P]:
     aliases = PlaceAlias.objects.filter(level=level, kind__in=_CERTAIN).values_list("alias", "target_code")
     codes = {code for alias, code in aliases if to_key(alias) == key}
-    return [place for place in places if _code(place) in codes]
+    return [place for place in places if code_of(place) in codes]
 
 
-def _code(place: Place) -> str:
+def code_of(place: Place) -> str:
+    """Return the IEBC code of a place."""
     return str(getattr(place, f"{type(place).__name__.lower()}_code"))
-
-
-def _named(places: Sequence[Place]) -> str:
-    """Return the places with their codes, as one choice of several."""
-    each = [f"{path_of(place)} ({_code(place)})" for place in places[:MOST_NAMED]]
-    return "; ".join(each) + (f" and {len(places) - MOST_NAMED} more" if len(places) > MOST_NAMED else "")

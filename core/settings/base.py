@@ -202,6 +202,14 @@ ETL_FRESH_HOURS = whole_number("ETL_FRESH_HOURS", default=26)
 LOGGING_CONFIG = "core.logs.configure"
 LOGGING: dict[str, Any] = {"level": log_level("LOG_LEVEL", default="INFO")}
 
+
+def is_about_facilities(request: Any) -> bool:
+    """Return whether a page is the list of facilities or one of them, and no page of the navigation's own below it."""
+    facilities = reverse("admin:facilities_facility_changelist")
+    below = request.path.removeprefix(facilities)
+    return bool(request.path.startswith(facilities) and not below.startswith(("find-help/", "stale-contacts/")))
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "GVRC Admin",
     "SITE_HEADER": "GVRC Admin",
@@ -240,11 +248,7 @@ UNFOLD: dict[str, Any] = {
                         "title": "Facilities",
                         "icon": "local_hospital",
                         "link": reverse_lazy("admin:facilities_facility_changelist"),
-                        # the map's address begins alike, and has an entry of its own
-                        "active": lambda request: (
-                            request.path.startswith(reverse("admin:facilities_facility_changelist"))
-                            and not request.path.startswith(reverse("admin:facilities_facility_map"))
-                        ),
+                        "active": is_about_facilities,
                     },
                     {"title": "Map", "icon": "explore", "link": reverse_lazy("admin:facilities_facility_map")},
                     {

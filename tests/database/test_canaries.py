@@ -87,6 +87,9 @@ def test_no_report_no_log_line_and_no_command_tells_one(
             call_command(name, *arguments, stdout=out, stderr=out)
         told.append(out.getvalue())
     call_command("breach_report", "--json")
+    for service in ("shelter", "rescue", "counselling"):
+        for where in (("--county", "Nairobi"), ("--near", f"{CANARIES[8].latitude},{CANARIES[8].longitude}")):
+            call_command("find_facilities", "--service", service, *where, "--limit", "50", "--json")
     told += capfd.readouterr()
     assert {hit for text in told for hit in leaks(text)} == set()
 
@@ -152,6 +155,11 @@ def test_no_search_and_no_filter_finds_one(role: str, summary: dict[str, Any]) -
             answer = browser.get(f"/admin/{page}/", {"q": word})
             if answer.status_code == 200:
                 assert answer.context["cl"].result_count == 0, (page, word)
+    for service in ("shelter", "rescue", "counselling"):
+        for where in ({"near": f"{canary.latitude},{canary.longitude}"}, {"county": "047"}):
+            page = browser.get("/admin/facilities/facility/find-help/", {"service": service, "limit": "50", **where})
+            typed = set() if "county" in where else {canary.latitude, canary.longitude}
+            assert leaks(page.content.decode()) <= typed
     facility = Facility.objects.filter(is_confidential=True).first()
     ward = {"county": facility.county_id, "constituency": 1}
     if browser.get("/admin/facilities/facility/").status_code == 200:
