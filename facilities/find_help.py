@@ -3,7 +3,7 @@
 Confidential places are in no answer. How many of them a county has is said, "fewer than 5" below five, and nothing else.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -11,7 +11,6 @@ from typing import NamedTuple
 from django.db.models import FloatField, Max, Q
 from django.db.models.functions import Cast
 
-from core.models import User
 from core.short_codes import SHORT_CODES
 from facilities.export import FEWEST_COUNTED, TOO_FEW
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
@@ -194,44 +193,39 @@ def _freshness(verified_at: datetime | None, fresh_since: datetime) -> Freshness
 def _load(candidates: Sequence[Candidate], origin: _Origin, *, whole: bool) -> Iterator[Found]:
     """Yield the few that were chosen, with their details; one that was hidden or closed meanwhile is left out."""
     chosen = Facility.objects.active().filter(is_confidential=False, pk__in=[candidate.pk for candidate in candidates])
-    facilities = {facility.pk: facility for facility in chosen.with_details()}
-    verifiers = _verifiers(facilities)
+    detailed = chosen.with_details().prefetch_related("contacts__verified_by")
+    facilities = {facility.pk: facility for facility in detailed}
     for candidate in candidates:
         if facility := facilities.get(candidate.pk):
-            yield _found(facility, candidate, origin, verifiers, whole=whole)
+            yield _found(facility, candidate, origin, whole=whole)
 
 
-def _verifiers(facilities: Mapping[int, Facility]) -> Mapping[int, User]:
-    """Return who verified contacts, by id: one query however many contacts there are."""
-    ids = {c.verified_by_id for facility in facilities.values() for c in facility.contacts.all() if c.verified_by_id}
-    return User.objects.in_bulk(ids)
-
-
-def _found(
-    facility: Facility, candidate: Candidate, origin: _Origin, verifiers: Mapping[int, User], *, whole: bool
-) -> Found:
+def _found(facility: Facility, candidate: Candidate, origin: _Origin, *, whole: bool) -> Found:
     parts = (facility.town, facility.ward, facility.constituency, facility.county)
     words = "" if candidate.is_inside else distance_text(candidate.distance, is_about=candidate.is_about)
     if words and origin.of:
         words = f"{words} from the middle of {origin.of}"
-    contacts = best_first(facility.contacts.all())
-    for contact in contacts:
-        if contact.verified_by_id:
-            contact.verified_by = verifiers[contact.verified_by_id]
     return Found(
         pk=facility.pk,
         code=facility.facility_code,
         name=facility.facility_name,
         type=str(facility.facility_type or ""),
         place=", ".join(dict.fromkeys(str(part) for part in parts if part)),
-        distance_km=None if candidate.is_inside or candidate.distance is None else round(candidate.distance, 1),
+        distance_km=_kilometres(candidate),
         distance=words,
         remark="" if facility.operational_status_id else CALL_FIRST,
         opening_hours=facility.opening_hours,
         services=tuple(sorted(str(s.service_category) for s in facility.services.all() if s.is_active)),
         has_gender_desk=facility.has_gender_desk,
-        contacts=tuple(show(contact, whole=whole) for contact in contacts),
+        contacts=tuple(show(contact, whole=whole) for contact in best_first(facility.contacts.all())),
     )
+
+
+def _kilometres(candidate: Candidate) -> float | None:
+    """Return a distance no finer than it is known."""
+    if candidate.is_inside or candidate.distance is None:
+        return None
+    return round(candidate.distance, 0 if candidate.is_about else 1)
 
 
 def _confidential(wanted: Wanted) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.apps import apps
 from django.db import models
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from core.audit import STAMPS
 from core.crypto import EncryptedTextField, decrypt
@@ -151,6 +153,8 @@ class Names:
             return ""
         if isinstance(field, EncryptedTextField):
             return mask(str(decrypt(value, column=field.column_name)))
+        if isinstance(field, models.DateTimeField) and (moment := parse_datetime(str(value))):
+            return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}"
         if not isinstance(field, models.ForeignKey):
             return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
         return self._known.get((field.related_model, value), str(value))

@@ -80,6 +80,8 @@ def test_the_contacts_tab_says_when_by_whom_and_how(contact: FacilityContact) ->
     page = f"/admin/facilities/facility/{contact.facility_id}/change/"
     assert seen(contact) in visitor("admin").get(page).content.decode()
     verify(contact, "visited", user=person("admin"))
+    history = visitor("viewer").get(page.replace("change", "history")).content.decode()
+    assert "visited" in history
     shown = visitor("viewer").get(page).content.decode()
     assert "by a-admin (visited)" in shown
     assert seen(contact) not in shown
