@@ -207,7 +207,7 @@ def is_about_facilities(request: Any) -> bool:
     """Return whether a page is the list of facilities or one of them, and no page of the navigation's own below it."""
     facilities = reverse("admin:facilities_facility_changelist")
     below = request.path.removeprefix(facilities)
-    return bool(request.path.startswith(facilities) and not below.startswith(("find-help/", "stale-contacts/")))
+    return bool(request.path.startswith(facilities) and not below.startswith(("find-help/", "map/", "stale-contacts/")))
 
 
 UNFOLD: dict[str, Any] = {
