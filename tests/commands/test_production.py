@@ -1,8 +1,6 @@
 """Production starts with good settings only, says in one line what is wrong with others, and serves no owner of tables."""
 
-import os
 import re
-import secrets
 import socket
 import ssl
 import subprocess
@@ -10,34 +8,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from core.embedded_postgres import Server, bin_dir, ensure_running, stop, url
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-KEYS = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "FIELD_KEYS", "INDEX_KEY")}
-GOOD = KEYS | {
-    "DATABASE_URL": "postgres://gvrc_app:s7-Kilimani-west@db.example.or.ke:5432/gvrc_admin",
-    "DATABASE_OWNER_URL": "postgres://gvrc_owner:t8-Lavington-east@db.example.or.ke:5432/gvrc_admin",
-    "ALLOWED_HOSTS": "registry.example.or.ke",
-}
-OURS = re.compile(r"(ETL|DB|DATABASE|DJANGO|PG)_?|SECRET_KEY|FIELD_KEYS|INDEX_KEY|ALLOWED_HOSTS|DEBUG")
+from core.embedded_postgres import Server, stop
+from tests.production import GOOD, KEYS, ROOT, certificate, environment, on, start_postgres
 
 
 def production(changed: dict[str, str | None], *command: str) -> subprocess.CompletedProcess[str]:
     """Run Python with production's settings and these changes to good ones; None takes a variable away."""
-    inherited = {name: value for name, value in os.environ.items() if not OURS.match(name)}
-    chosen = GOOD | {"DJANGO_SETTINGS_MODULE": "core.settings.production"} | changed
-    environment = inherited | {name: value for name, value in chosen.items() if value is not None}
     command = (sys.executable, *command)
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment(changed), capture_output=True, text=True, check=False)
 
 
 def test_the_deployment_check_finds_nothing_with_good_settings() -> None:
@@ -152,31 +134,6 @@ def test_the_example_file_names_every_setting_that_is_read() -> None:
 # TLS: a server that speaks just enough of PostgreSQL's protocol
 
 
-def certificate(folder: Path, host: str) -> Path:
-    """Return a file with a key and a certificate for this host that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / f"{host}.pem"
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 @contextmanager
 def listening(pem: Path | None) -> Iterator[tuple[int, list[bytes]]]:
     """Give the port of a server with this certificate, or without TLS, and what it was told after the question for TLS."""
@@ -247,18 +204,8 @@ def test_a_database_that_proves_who_it_is_is_spoken_to(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place = tmp_path_factory.mktemp("production") / "postgres"
-    server = ensure_running(place)
-    psql = [str(bin_dir() / "psql"), "-v", "ON_ERROR_STOP=1", "-d", url(server, "postgres"), "-f", "deploy/roles.sql"]
-    subprocess.run(psql, cwd=ROOT, check=True, capture_output=True)
-    yield server
+    yield start_postgres(place)
     stop(place)
-
-
-def on(server: Server, application: str = "gvrc_app") -> dict[str, str | None]:
-    """Return the URLs of a database on a UNIX socket, where no password and no TLS is asked for."""
-    address = url(server, "gvrc_admin")
-    urls = {"DATABASE_URL": application, "DATABASE_OWNER_URL": "gvrc_owner"}
-    return {name: address.replace("//postgres@", f"//{role}@") for name, role in urls.items()}
 
 
 @pytest.fixture(scope="module")
