@@ -97,7 +97,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         if "sources" not in run.summary:
             return "nothing was read"
         head = format_html_join(
-            "", '<th class="px-3 py-1 text-right">{}</th>', ((name,) for name in ("source", *COLUMNS))
+            "", '<th scope="col" class="px-3 py-1 text-right">{}</th>', ((name,) for name in ("source", *COLUMNS))
         )
         rows = format_html_join(
             "",
@@ -107,7 +107,11 @@ class ImportRunAdmin(ReadOnlyAdmin):
                 for row in table_rows(run.summary)
             ),
         )
-        return format_html('<div class="overflow-x-auto"><table><tr>{}</tr>{}</table></div>', head, rows)
+        return format_html(
+            '<div class="overflow-x-auto" tabindex="0" role="region" aria-label="By source"><table><tr>{}</tr>{}</table></div>',
+            head,
+            rows,
+        )
 
     @display(description="Rejected, by rule")
     def rejects(self, run: ImportRun) -> str:
