@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help demo serve stop test faults check bench bench-page dedupe labelled requirements clean
+.PHONY: help demo serve stop test browser-test screenshots chromium faults check bench bench-page dedupe labelled requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -22,8 +22,21 @@ serve: .venv/.installed ## the site on http://127.0.0.1:8000/
 stop: ## end the embedded PostgreSQL
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m core.embedded_postgres stop var/postgres; else echo "nothing is installed"; fi
 
-test: .venv/.installed-dev ## every test, on the embedded PostgreSQL
+test: .venv/.installed-dev ## every test but the browser's, on the embedded PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+browser-test: .venv/.installed-dev chromium ## the pages in a browser, by mouse and keyboard, and how accessible they are
+	@$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
+
+screenshots: .venv/.installed-dev chromium ## the pictures of the main pages in docs/images
+	@$(BIN)/python -m pytest -q -p no:xdist tests/browser/screenshots.py $(ARGS)
+
+# root on Debian gets it by itself
+chromium:
+	@has() { command -v chromium || command -v chromium-browser; }; \
+	install() { DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; }; \
+	has >/dev/null || { [ "$$(id -u)" = 0 ] && { install || { apt-get update && install; }; } >/dev/null 2>&1 && has >/dev/null; } || { \
+		echo "Browser tests need chromium, which is not here and could not be installed (on Debian, as root: apt-get install chromium)." >&2; exit 1; }
 
 faults: .venv/.installed-dev ## every injected fault, kill and race; takes long (make test runs a sample)
 	@FAULTS=all $(BIN)/python -m pytest -n auto tests/faults tests/database/test_canaries.py $(ARGS)
