@@ -12,6 +12,13 @@ _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10,
 _LONGEST_APPLICATION_NAME = 63  # bytes, PostgreSQL's limit
 
 
+# the lock of one bigint key, which pg_locks shows in halves
+_HELD = (
+    "locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
 class LockTakenError(Exception):
     """Somebody else holds the lock; the text says who: "on HOST, pid N, since ..."."""
 
@@ -33,6 +40,21 @@ def advisory_lock(number: int, *, name: str) -> Iterator[None]:
                 holder.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
+def is_taken(number: int) -> bool:
+    """Return whether anybody holds an advisory lock of the default database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT EXISTS (SELECT FROM pg_locks WHERE {_HELD})",  # noqa: S608 - a constant
+            _halves(number),
+        )
+        (is_held,) = cursor.fetchone() or (False,)
+    return bool(is_held)
+
+
+def _halves(number: int) -> list[int]:
+    return [number >> 32, number & 0xFFFFFFFF]
+
+
 @contextmanager
 def _connect(name: str) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
     parameters = connection.get_connection_params() | _KEEPALIVE
@@ -50,10 +72,8 @@ def _connect(name: str) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
 
 def _describe_holder(asking: "psycopg.Connection[tuple[object, ...]]", number: int, name: str) -> str:
     row = asking.execute(
-        "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE locktype = 'advisory' AND objid = %s AND granted AND database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())",
-        [number],
+        f"SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE {_HELD}",  # noqa: S608 - a constant
+        _halves(number),
     ).fetchone()
     _, _, holder = str(row[0] if row else "").partition(f" {name} ")
     pid, _, host = holder.partition(" ")

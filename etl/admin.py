@@ -1,8 +1,9 @@
 """The pipeline's pages, and what it adds to the pages of the apps below, which know nothing of it."""
 
 from django.contrib import admin
+from django_tasks_db.models import DBTaskResult
 
-from etl import facility_tabs, record_admin, reject_admin, review_admin, run_admin  # noqa: F401 - they register their pages
+from etl import facility_tabs, record_admin, reject_admin, request_admin, review_admin, run_admin  # noqa: F401 - they register their pages
 from etl.facility_tabs import (
     CleanContactForm,
     PinInline,
@@ -25,6 +26,7 @@ FacilityAdmin.actions = [*FacilityAdmin.actions, compare_chosen]
 FacilityAdmin.disputed = disputed
 FacilityAdmin.readonly_fields += ["disputed"]
 FacilityAdmin.fieldsets += [("What sources say", {"fields": ["disputed"]})]
+admin.site.unregister(DBTaskResult)  # what waits for a worker is seen as requests; its own page would show arguments
 for model, page in ((PlaceAlias, ReplayingPlaceAliasAdmin), (FacilityType, ReplayingFacilityTypeAdmin)):
     admin.site.unregister(model)
     admin.site.register(model, page)

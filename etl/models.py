@@ -31,6 +31,7 @@ class ImportRun(models.Model):
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
     attempt = models.PositiveIntegerField(default=1, help_text="2 and more: resumed after an interruption")
+    step = models.CharField(max_length=20, blank=True, help_text="what it does, or did last")
     undone_by = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undoes")
     options = models.JSONField(default=dict)
     summary = models.JSONField(default=dict, help_text="the object that import_facilities --json prints")
@@ -44,6 +45,64 @@ class ImportRun(models.Model):
 
     def __str__(self) -> str:
         return f"Run {self.pk}"
+
+
+class RunRequest(models.Model):
+    """What a person asked for in the browser, on its way from the preview to the run: see etl/run_requests.py."""
+
+    class Kind(models.TextChoices):
+        IMPORT = "import"
+        REPLAY = "replay"
+        UNDO = "undo"
+
+    class Phase(models.TextChoices):
+        PREVIEW = "preview"
+        RUN = "run"
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        WORKING = "working"
+        READY = "ready"  # the preview stands, and waits for a person's word
+        REFUSED = "refused"  # there is no preview that could be confirmed; `error` says why
+        FAILED = "failed"
+        INTERRUPTED = "interrupted"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    request_id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=20, choices=Kind)
+    phase = models.CharField(max_length=20, choices=Phase, default=Phase.PREVIEW)
+    state = models.CharField(max_length=20, choices=State, default=State.QUEUED)
+    state_since = models.DateTimeField()
+    asked_by = models.ForeignKey("core.User", on_delete=models.PROTECT, related_name="+", db_index=False)
+    asked_at = models.DateTimeField()
+    confirmed_by = models.ForeignKey("core.User", on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    of_run = models.ForeignKey(
+        ImportRun, on_delete=models.PROTECT, null=True, related_name="+", help_text="undone, replayed or done again"
+    )
+    run = models.ForeignKey(
+        ImportRun, on_delete=models.PROTECT, null=True, related_name="+", help_text="what came of it"
+    )
+    data_dir = models.TextField(blank=True)
+    sources = models.JSONField(default=list)
+    allow_shrink = models.BooleanField(default=False)
+    deactivate_missing = models.BooleanField(default=False)
+    files = models.JSONField(default=list, help_text="of an upload: name as the browser gave it, masked, and size")
+    sha256 = models.JSONField(default=dict, help_text="source -> its files when they were previewed")
+    is_large = models.BooleanField(default=False, help_text="a worker does it, not the page")
+    summary = models.JSONField(default=dict, help_text="of the dry run")
+    preview = models.JSONField(default=dict, help_text="etl/preview.py: kept until the request ends")
+    previewed_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "run_requests"
+        verbose_name = "request"
+        ordering = ["-request_id"]
+        indexes = [models.Index(fields=["state"], name="idx_requests_state")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
 
 
 class SourceFile(models.Model):

@@ -1,8 +1,8 @@
 """import_facilities(): the table of contents of a record's way from file to row. Nothing else knows the order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,11 @@ from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
 from etl.summary import Progress, RunState, summarise
 from etl.withdraw import count_doubtful, withdraw_missing
-from etl.workers import Crew, open_crew
+from etl.workers import open_crew
 
 log = structlog.get_logger(__name__)
 MUCH = 20  # one in so many records
+Look = Callable[[ImportRun], object]  # told of the run when it is closed, while what it wrote still stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +50,43 @@ class ImportOptions:
     on_drift: OnDrift = OnDrift.WARN
     deactivate_missing: bool = False
     resume: bool = False
+    user: User | None = None  # who asks for it in the browser; a command works as the import user
+    sha256: Mapping[str, str] = field(
+        default_factory=dict
+    )  # source -> its files, where they must be these and no others
 
     def as_stored(self) -> dict[str, Any]:
         """Return what tells one import from another, as ImportRun keeps it: not how fast, and not whether resumed."""
         data_dir = str(self.data_dir.absolute()).encode("utf-8", "backslashreplace").decode()
         what = ("dry_run", "allow_shrink", "deactivate_missing")
-        chosen = {name: value for name, value in asdict(self).items() if name in what}
+        chosen = {name: getattr(self, name) for name in what}
         return {"data_dir": data_dir, "sources": list(self.sources), **chosen}
 
 
-def import_facilities(options: ImportOptions, *, progress: Progress = lambda _: None) -> dict[str, Any]:
+def import_facilities(
+    options: ImportOptions, *, progress: Progress = lambda _: None, look: Look = lambda _: None
+) -> dict[str, Any]:
     """Return the run's summary (the object of `import_facilities --json`); raises LockHeldError beside another import.
 
-    A dry run is the same two passes in one transaction that is rolled back.
+    A dry run is the same two passes in one transaction that is rolled back, once `look` has seen what came of it.
     """
     sources = _chosen_sources(options.sources)
     with import_lock():
         with_retries(check_keys)  # again: a rotation may have ended since this process began
         if options.dry_run:
-            return rehearse(partial(_run, options, sources, progress)) | {"run": None}
-        return _run(options, sources, progress)
+            return rehearse(partial(_run, options, sources, progress, look)) | {"run": None}
+        return _run(options, sources, progress, look)
 
 
-def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
+def _run(options: ImportOptions, sources: Sequence[Source], progress: Progress, look: Look) -> dict[str, Any]:
     with open_crew(options.workers) as crew:
-        return _run_with(crew, options, sources, progress)
+        state = RunState(_open_or_resume(options), crew=crew)
+        summary = _run_with(state, options, sources, progress)
+        look(state.run)
+        return summary
 
 
-def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
-    state = RunState(_open_or_resume(options), crew=crew)
+def _run_with(state: RunState, options: ImportOptions, sources: Sequence[Source], progress: Progress) -> dict[str, Any]:
     if options.resume and state.run.attempt == 1:
         state.warnings.append(_why_not_resumed(state.run))
     with running(state.run):
@@ -89,6 +98,7 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
                 data_dir=options.data_dir,
                 allow_shrink=options.allow_shrink,
                 on_drift=options.on_drift,
+                previewed=options.sha256,
                 state=state,
             )
         with state.step("pass 1", progress):
@@ -99,7 +109,7 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
                 sources=list(state.read),
                 reference=reference,
                 batch_size=options.batch_size,
-                crew=crew,
+                crew=state.crew,
             )
         if options.deactivate_missing:
             with state.step("deactivate", progress):
@@ -110,7 +120,12 @@ def _run_with(crew: Crew, options: ImportOptions, sources: Sequence[Source], pro
             reasons = "\n".join(state.errors.values())
             with_retries(partial(close_run, state.run, status=summary["status"], error=reasons, summary=summary))
             note = partial(
-                log_access, state.run.started_by, "import", f"run:{state.run.pk}", count=summary["totals"]["read"]
+                log_access,
+                state.run.started_by,
+                "import",
+                f"run:{state.run.pk}",
+                reason="asked for in the browser" if options.user else "",
+                count=summary["totals"]["read"],
             )
             with_retries(note)
     if _is_much(summary["totals"]):
@@ -138,7 +153,7 @@ def _open_or_resume(options: ImportOptions) -> ImportRun:
     if run:
         log.info("run resumed", run=run.pk, attempt=run.attempt)
         return run
-    return open_run(ImportRun.Kind.IMPORT, user=with_retries(User.import_user), options=stored)
+    return open_run(ImportRun.Kind.IMPORT, user=options.user or with_retries(User.import_user), options=stored)
 
 
 def _why_not_resumed(run: ImportRun) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
@@ -35,10 +36,33 @@ class MissingFilter(admin.EmptyFieldListFilter):
             yield {**choice, "display": word}
 
 
+class RunFilter(SimpleListFilter):
+    """The run that a page of runs links here for; nobody chooses it from a list of hundreds."""
+
+    title = "run"
+    parameter_name = "run"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        chosen = request.GET.get("run", "")
+        return [(chosen, f"Run {chosen}")] if _is_number(chosen) else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        chosen = self.value() or ""
+        return self.chosen(queryset, chosen) if _is_number(chosen) else queryset
+
+    def chosen(self, queryset: QuerySet[Any], run: str) -> QuerySet[Any]:
+        """Return what the page shows of this run."""
+        return queryset.filter(last_seen_run=run)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 @admin.register(SourceRecord)
 class SourceRecordAdmin(ReadOnlyAdmin):
     list_display = ["name", "facility", "file", "outcome_label", "last_seen_run", "missing_since"]
-    list_filter = ["source", "outcome", ("missing_since", MissingFilter)]
+    list_filter = ["source", "outcome", RunFilter, ("missing_since", MissingFilter)]
     list_filter_sheet = False
     list_per_page = 50
     list_select_related = ["facility", "last_seen_run", "missing_since", "latest_version__source_file"]

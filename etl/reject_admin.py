@@ -22,8 +22,8 @@ from core.models import User
 from core.roles import Action, may
 from etl.alias_form import AliasForm, alias_form, replay_waiting, save_alias
 from etl.errors import EtlError
-from etl.models import SourceRecordVersion
-from etl.record_admin import findings_list_of
+from etl.models import SourceRecord, SourceRecordVersion
+from etl.record_admin import RunFilter, findings_list_of
 from etl.reject_list import RejectList
 from etl.rejects import STATES, RejectFilter, discard, find_waiting, replay
 from etl.rejects_by_rule import known_rules
@@ -58,10 +58,19 @@ class WaitingFilter(SimpleListFilter):
         return queryset.filter(source_record__in=find_waiting(), state="rejected") if self.value() else queryset
 
 
+class RejectsOfRunFilter(RunFilter):
+    """The rejects that a run's statement counts: of records that it saw last, read anew by it or as they were before."""
+
+    def chosen(self, queryset: QuerySet[SourceRecordVersion], run: str) -> QuerySet[SourceRecordVersion]:
+        """Return the rejects of this run."""
+        records = SourceRecord.objects.filter(last_seen_run=int(run), outcome=SourceRecord.Outcome.REJECTED)
+        return queryset.filter(pk__in=records.values("latest_version"))
+
+
 @admin.register(SourceRecordVersion)
 class SourceRecordVersionAdmin(ReadOnlyAdmin):
     list_display = ["version", "place", "rules", "file", "state_label", "attempts", "run"]
-    list_filter = ["state", WaitingFilter, "source_record__source", RuleFilter]
+    list_filter = ["state", WaitingFilter, "source_record__source", RuleFilter, RejectsOfRunFilter]
     list_filter_sheet = False
     list_per_page = list_max_show_all = 50
     actions = ["replay_selected", "discard_selected"]

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.dispatch import receiver
+from django.utils import timezone
 
 from etl.assessment import HIDES_WORDS, hide_headings
-from etl.models import ImportRun, SourceRecordVersion
+from etl.models import ImportRun, RunRequest, SourceRecordVersion
 from facilities.models import Facility
 from facilities.sealing import sealed
 
@@ -16,6 +17,14 @@ from facilities.sealing import sealed
 def hide_words(facilities: Collection[int], **_: object) -> None:
     """Take the words of these places' records out of findings, and out of the summaries of the runs that found them."""
     hide_words_in(SourceRecordVersion.objects.filter(source_record__facility__in=facilities), ImportRun.objects.all())
+    _withdraw_previews()
+
+
+def _withdraw_previews() -> None:
+    """Take back every preview that waits for a person's word: it may name one of these places."""
+    waiting = RunRequest.objects.filter(state=RunRequest.State.READY).exclude(kind=RunRequest.Kind.REPLAY)
+    reason = "a place turned confidential since this preview was made; ask for a new one"
+    waiting.update(state=RunRequest.State.REFUSED, state_since=timezone.now(), preview={}, error=reason)
 
 
 def hide_words_in(versions: QuerySet[SourceRecordVersion], runs: QuerySet[ImportRun]) -> None:

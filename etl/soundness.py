@@ -1,6 +1,6 @@
 """The first reading of a run: which sources have sound files, and which are refused, with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,18 @@ SoundFiles = list[tuple[SourceFile, SoundFile]]
 
 
 def find_sound_sources(
-    sources: Sequence[Source], *, data_dir: Path, allow_shrink: bool, on_drift: OnDrift, state: RunState
+    sources: Sequence[Source],
+    *,
+    data_dir: Path,
+    allow_shrink: bool,
+    on_drift: OnDrift,
+    previewed: Mapping[str, str],
+    state: RunState,
 ) -> dict[str, SoundFiles]:
-    """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state."""
+    """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state.
+
+    `previewed` says of a source which files a person saw the preview of: others are refused.
+    """
     paths: dict[str, tuple[Path, ...]] = {}
     for source in sources:
         try:
@@ -45,12 +54,12 @@ def find_sound_sources(
         try:
             rows = with_retries(partial(_file_rows, name, files, state.run))
             _refuse_unsound(EVERY_SOURCE[name], files, allow_shrink=allow_shrink)
+            state.sha256[name] = _refuse_others(name, files, previewed.get(name))
             _note_drift(name, files, on_drift=on_drift, state=state)
         except EtlError as error:
             state.refuse(name, error)
         else:
             sound[name] = [(row, file.sound) for row, file in zip(rows, files, strict=True) if file.sound]
-            state.sha256[name] = ",".join(file.sound.sha256 for file in files if file.sound)
             _warn_of_count(EVERY_SOURCE[name], files, state)
     return sound
 
@@ -100,6 +109,14 @@ def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink
             "if that is right, import it with --allow-shrink"
         )
         raise ShrunkSourceError(message)
+
+
+def _refuse_others(source: str, files: Sequence[Inspection], previewed: str | None) -> str:
+    """Return the SHA-256 of a source's files; raises ChangedFileError where a person saw the preview of others."""
+    found = ",".join(file.sound.sha256 for file in files if file.sound)
+    if previewed is not None and found != previewed:
+        raise ChangedFileError(f"{source}: its files are not those of the preview; ask for a new preview")
+    return found
 
 
 def _count_records(files: Sequence[Inspection]) -> int:

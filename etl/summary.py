@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +16,7 @@ from etl.errors import EtlError
 from etl.models import ImportRun, QualitySnapshot
 from etl.quality import RunFacts, measure_run, percents_of
 from etl.registry_facts import OUTCOMES
+from etl.resilience import with_retries
 from etl.stages.drift import Drift
 from etl.statement import (
     count_pins_kept,
@@ -53,10 +55,15 @@ class RunState:
         self.errors[source] = str(error)
         log.error("source refused", source=source, code=error.code, reason=str(error))
 
+    def _note_step(self, name: str) -> None:
+        mine = ImportRun.objects.filter(pk=self.run.pk, attempt=self.run.attempt, status=ImportRun.Status.RUNNING)
+        mine.update(step=name)
+
     @contextmanager
     def step(self, name: str, progress: Progress) -> Iterator[None]:
-        """Time one step of the run, and log it."""
+        """Time one step of the run, log it, and say in the run's row that it began."""
         progress(name)
+        with_retries(partial(self._note_step, name))
         started = perf_counter()
         yield
         self.seconds[name] = round(perf_counter() - started, 3)

@@ -35,6 +35,8 @@ class Undone:
     removed: int
     restored: int
     kept: Mapping[str, str]
+    codes_removed: tuple[str, ...] = ()
+    codes_restored: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the object of `undo_import --json`."""
@@ -85,15 +87,16 @@ def _undo(run: ImportRun, user: User) -> Undone:
         kept |= _held_up_by_numbers(run, changed, kept)
         free = changed - kept.keys()
         created = _created(run) & free
+        codes = dict(Facility.objects.filter(pk__in=changed).values_list("pk", "facility_code"))
         lay_out(cursor, session_of(run), free)
         _drop_other_pairs(cursor, run, kept=set(kept))
         _revert_ledger(run, kept=set(kept))
         restore_rows(cursor)
         pin_entered(only_entered(free).filter(source_records__source=ENTERED))  # the run may have set these pins
         ImportRun.objects.filter(pk=run.pk).update(undone_by=undo_run)
-        codes = dict(Facility.objects.filter(pk__in=kept).values_list("pk", "facility_code"))
         named = {codes[pk]: reason for pk, reason in kept.items()}
-        undone = Undone(run.pk, undo_run.pk, len(created), len(free - created), named)
+        removed, restored = (tuple(sorted(codes[pk] for pk in part)) for part in (created, free - created))
+        undone = Undone(run.pk, undo_run.pk, len(removed), len(restored), named, removed, restored)
         close_run(undo_run, status=ImportRun.Status.SUCCEEDED, summary={"undo": undone.as_json()})
     return undone
 

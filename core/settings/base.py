@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "core",
     "geography",
     "facilities",
+    "django_tasks_db",  # before etl, which takes its page away
     "etl",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -179,6 +180,7 @@ CONTACT_STALE_DAYS = whole_number("CONTACT_STALE_DAYS", default=180)  # after wh
 RAW_DATA_DIR = BASE_DIR / "data" / "raw"
 FIXTURES_DIR = BASE_DIR / "fixtures"
 REPORTS_DIR = VAR_DIR / "reports"
+UPLOADS_DIR = VAR_DIR / "uploads"
 ETL_BATCH_SIZE = whole_number("ETL_BATCH_SIZE", default=50)
 ETL_MAX_RETRIES = whole_number("ETL_MAX_RETRIES", default=3)  # of a batch, after a transient database error
 ETL_TIMEOUT_SECONDS = whole_number("ETL_TIMEOUT_SECONDS", default=300)  # for a batch with its retries
@@ -192,6 +194,12 @@ _workers_asked_for = whole_number("ETL_WORKERS", default=4)
 ETL_WORKERS = _workers_asked_for if ETL_CLUSTER_URL else min(_workers_asked_for, os.cpu_count() or 1)
 ETL_MAX_MEMORY_MB = whole_number("ETL_MAX_MEMORY_MB", default=512)  # of each process; above it a run reads less at once
 ETL_MAX_FILE_MB = whole_number("ETL_MAX_FILE_MB", default=2048)
+ETL_INLINE_RECORDS = whole_number("ETL_INLINE_RECORDS", default=500)  # what a page does itself; more goes to a worker
+# what a browser sends lies on the disk from its first byte, is bounded, and is taken from those only who may import
+FILE_UPLOAD_HANDLERS = ["etl.upload_handler.BoundedUploadHandler"]
+FILE_UPLOAD_PERMISSIONS = 0o600
+# long work that was asked for in the browser waits in the database for `manage.py db_worker`
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 ETL_DATA_PROFILING: bool = env.bool("ETL_DATA_PROFILING", default=True)
 ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)
 # what an import does with a source whose records lack members that they had: warn, or fail (the source is refused)
@@ -276,6 +284,12 @@ UNFOLD: dict[str, Any] = {
                 "title": "Imports",
                 "separator": True,
                 "items": [
+                    {
+                        "title": "Import now",
+                        "icon": "upload_file",
+                        "link": reverse_lazy("admin:etl_runrequest_add"),
+                        "permission": "core.roles.may_import",
+                    },
                     {"title": "Runs", "icon": "sync", "link": reverse_lazy("admin:etl_importrun_changelist")},
                     {
                         "title": "Source records",

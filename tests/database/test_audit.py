@@ -19,7 +19,8 @@ UNAUDITED = {  # the ledger is a trail of its own; sessions, Django's own bookke
     "audit_trail", "import_runs", "quality_snapshots", "source_files", "source_records", "source_record_versions",
     "django_session",
     "django_admin_log", "django_content_type", "auth_permission", "auth_group", "access_log", "key_checks", "axes_accessattempt",
-    "axes_accesslog", "axes_accessfailurelog", "axes_accessattemptexpiration",
+    "axes_accesslog", "axes_accessfailurelog", "axes_accessattemptexpiration", "run_requests",
+    "django_tasks_database_dbtaskresult",
 }  # fmt: skip
 
 
