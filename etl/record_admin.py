@@ -52,7 +52,7 @@ class RunFilter(SimpleListFilter):
 
     def chosen(self, queryset: QuerySet[Any], run: str) -> QuerySet[Any]:
         """Return what the page shows of this run."""
-        return queryset.filter(last_seen_run=run)
+        return queryset.filter(last_seen_run=int(run))
 
 
 def _is_number(text: str) -> bool:

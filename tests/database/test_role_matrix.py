@@ -12,7 +12,8 @@ import pytest
 from django.db import transaction
 
 from core.models import Approval
-from tests.site import METHODS, PEOPLE, address_of, first_row, patterns, person, visitor
+from etl.models import ImportRun, RunRequest
+from tests.site import LONG_AGO, METHODS, PEOPLE, address_of, first_row, patterns, person, visitor
 
 MATRIX = Path(__file__).parent.parent / "data" / "role_matrix.csv"
 pytestmark = pytest.mark.django_db
@@ -32,6 +33,14 @@ def answers_for(role: str) -> dict[tuple[str, str], str]:
         subject="a-viewer",
         reason="works with survivors",
         asked_by=person("admin"),
+    )
+    RunRequest.objects.create(
+        kind="replay",
+        state="ready",
+        state_since=LONG_AGO,
+        asked_by=person("data_engineer"),
+        asked_at=LONG_AGO,
+        of_run=ImportRun.objects.first(),
     )
     browser, found = visitor(role), {}
     logged_in = browser.cookies.copy()
