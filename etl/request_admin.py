@@ -19,8 +19,8 @@ from core.models import User
 from core.roles import Action, may
 from etl.models import RunRequest
 from etl.request_forms import OptionsForm, ServerForm, UploadForm
-from etl.request_page import heading_of, page_of, step_of
-from etl.run_requests import ask_import, cancel, confirm, settle, submit, try_again
+from etl.request_page import heading_of, page_of, step_of, watched_state
+from etl.run_requests import ask_import, cancel, confirm, folders_in_use, settle, submit, try_again
 from etl.uploads import forget_old, store
 
 STATES = {
@@ -56,11 +56,7 @@ class RunRequestAdmin(ReadOnlyAdmin):
         return asked.state
 
     def get_urls(self) -> list[URLPattern]:
-        status = path(
-            "<path:object_id>/status/",
-            self.admin_site.admin_view(self.status_view),
-            name="etl_runrequest_status",
-        )
+        status = path("<path:object_id>/status/", self.own_view(self.status_view), name="etl_runrequest_status")
         return [status, *super().get_urls()]
 
     # ask
@@ -75,7 +71,7 @@ class RunRequestAdmin(ReadOnlyAdmin):
         """Answer with the two forms; a POST stores the file and has it previewed."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        forget_old()
+        forget_old(folders_in_use())
         is_server = request.method == "POST" and request.POST.get("from") == "server"
         is_upload = request.method == "POST" and not is_server
         server = ServerForm(request.POST if is_server else None)
@@ -162,7 +158,7 @@ class RunRequestAdmin(ReadOnlyAdmin):
         if asked is None:
             raise Http404
         settle(asked)
-        return JsonResponse({"state": f"{asked.phase} {asked.state}", "step": step_of(asked.run)})
+        return JsonResponse({"state": watched_state(asked), "step": step_of(asked.run)})
 
     @staticmethod
     def _find(object_id: str) -> RunRequest | None:

@@ -37,11 +37,13 @@ STEPS: Mapping[str, str] = {
 
 def page_of(asked: RunRequest, request: HttpRequest) -> dict[str, Any]:
     """Return what the page shows of a request."""
-    counts, items = asked.preview.get("counts", {}), asked.preview.get("items", [])
+    is_past = asked.phase == Phase.RUN and asked.state in (State.INTERRUPTED, State.FAILED)  # some of it has happened
+    preview = {} if is_past else asked.preview
+    counts, items = preview.get("counts", {}), preview.get("items", [])
     chosen = request.GET.get("kind", "")
     shown = [item for item in items if chosen in ("", item["kind"])]
     listed = {kind: sum(item["kind"] == kind for item in items) for kind in counts}
-    is_read = bool(asked.summary.get("totals", {}).get("read"))
+    is_read = not is_past and bool(asked.summary.get("totals", {}).get("read"))
     pages = Paginator(shown, ITEMS_PER_PAGE)
     return {
         "asked": asked,
@@ -49,6 +51,7 @@ def page_of(asked: RunRequest, request: HttpRequest) -> dict[str, Any]:
         "confirm_label": _confirm_label(asked),
         "is_busy": asked.state in (State.QUEUED, State.WORKING),
         "is_late": _is_late(asked),
+        "watched": watched_state(asked),
         "can_confirm": asked.state == State.READY,
         "can_try_again": asked.kind != Kind.REPLAY
         and asked.state in (State.REFUSED, State.FAILED, State.INTERRUPTED, State.READY),
@@ -78,6 +81,11 @@ def heading_of(asked: RunRequest) -> str:
         return f"Replay the rejects of run {asked.of_run_id}"
     what = ", ".join(asked.sources) or "all sources"
     return f"Import {what}"
+
+
+def watched_state(asked: RunRequest) -> str:
+    """Return what a page that waits looks for a change of."""
+    return f"{asked.phase} {asked.state}{' late' if _is_late(asked) else ''}"
 
 
 def step_of(run: ImportRun | None) -> str:

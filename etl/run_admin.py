@@ -87,11 +87,10 @@ class ImportRunAdmin(ReadOnlyAdmin):
     # pages
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
         own = [
-            path("<path:object_id>/status/", view(self.status_view), name="etl_importrun_status"),
-            path("<path:object_id>/report/", view(self.report_view), name="etl_importrun_report"),
-            path("<path:object_id>/ask/", view(self.ask_view), name="etl_importrun_ask"),
+            path("<path:object_id>/status/", self.own_view(self.status_view), name="etl_importrun_status"),
+            path("<path:object_id>/report/", self.own_view(self.report_view), name="etl_importrun_report"),
+            path("<path:object_id>/ask/", self.own_view(self.ask_view), name="etl_importrun_ask"),
         ]
         return [*own, *super().get_urls()]
 

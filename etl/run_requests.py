@@ -101,6 +101,12 @@ def _records_of(run: ImportRun) -> int:
     return int(run.summary.get("totals", {}).get("read", 0))
 
 
+def folders_in_use() -> set[str]:
+    """Return the folders whose files are, or will soon be, read."""
+    busy = RunRequest.objects.filter(state__in=[State.QUEUED, State.WORKING])
+    return set(busy.values_list("data_dir", flat=True))
+
+
 # each step is taken once, whoever asks twice
 
 

@@ -21,10 +21,14 @@ def hide_words(facilities: Collection[int], **_: object) -> None:
 
 
 def _withdraw_previews() -> None:
-    """Take back every preview that waits for a person's word: it may name one of these places."""
-    waiting = RunRequest.objects.filter(state=RunRequest.State.READY).exclude(kind=RunRequest.Kind.REPLAY)
+    """Empty every preview, and take back those that wait for a person's word: they may name one of these places."""
+    kept = RunRequest.objects.exclude(kind=RunRequest.Kind.REPLAY).exclude(preview={})
+    waiting = kept.filter(state=RunRequest.State.READY)
     reason = "a place turned confidential since this preview was made; ask for a new one"
     waiting.update(state=RunRequest.State.REFUSED, state_since=timezone.now(), preview={}, error=reason)
+    kept.exclude(state__in=[RunRequest.State.DONE, RunRequest.State.CANCELLED]).update(
+        preview={}
+    )  # of failed ones, too
 
 
 def hide_words_in(versions: QuerySet[SourceRecordVersion], runs: QuerySet[ImportRun]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -60,13 +60,13 @@ def forget(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def forget_old() -> None:
-    """Delete what was uploaded more than a day ago."""
+def forget_old(in_use: Collection[str]) -> None:
+    """Delete what was uploaded more than a day ago, except the folders that are in use."""
     if not settings.UPLOADS_DIR.is_dir():
         return
     for folder in settings.UPLOADS_DIR.iterdir():
         with suppress(FileNotFoundError):  # another page does the same
-            if folder.stat().st_mtime < time() - LONGEST_KEPT_S:
+            if str(folder) not in in_use and folder.stat().st_mtime < time() - LONGEST_KEPT_S:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -342,6 +342,7 @@ def test_a_preview_is_withdrawn_when_a_place_in_it_turns_confidential(browser: A
     asked.refresh_from_db()
     assert (asked.state, asked.preview) == ("refused", {})
     assert "a place turned confidential" in asked.error
+    assert "Amani" not in browser.get(page(asked)).content.decode()
 
 
 # the run's page
@@ -487,7 +488,7 @@ def test_a_request_whose_worker_was_killed_says_so_and_goes_on(browser: Any) -> 
         settle(asked)
         assert asked.state == "working"
     shown = browser.get(page(asked)).content.decode()
-    assert "its process ended without a word" in shown
+    assert "Its process ended without a word. The work ended half-way." in shown
     assert "nothing is lost" in shown
     decide(browser, asked, "again")
     assert asked.state == "ready"
