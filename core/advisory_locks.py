@@ -17,6 +17,9 @@ _HELD = (
     "locktype = 'advisory' AND granted AND classid = %s AND objid = %s AND objsubid = 1"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+_IS_HELD = f"SELECT EXISTS (SELECT FROM pg_locks WHERE {_HELD})"  # noqa: S608 # nosec B608 # a constant
+_SESSION = "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
+_HOLDER = f"{_SESSION} WHERE {_HELD}"
 
 
 class LockTakenError(Exception):
@@ -43,10 +46,7 @@ def advisory_lock(number: int, *, name: str) -> Iterator[None]:
 def is_taken(number: int) -> bool:
     """Return whether anybody holds an advisory lock of the default database."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT EXISTS (SELECT FROM pg_locks WHERE {_HELD})",  # noqa: S608 - a constant
-            _halves(number),
-        )
+        cursor.execute(_IS_HELD, _halves(number))
         (is_held,) = cursor.fetchone() or (False,)
     return bool(is_held)
 
@@ -71,10 +71,7 @@ def _connect(name: str) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
 
 
 def _describe_holder(asking: "psycopg.Connection[tuple[object, ...]]", number: int, name: str) -> str:
-    row = asking.execute(
-        f"SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE {_HELD}",  # noqa: S608 - a constant
-        _halves(number),
-    ).fetchone()
+    row = asking.execute(_HOLDER, _halves(number)).fetchone()
     _, _, holder = str(row[0] if row else "").partition(f" {name} ")
     pid, _, host = holder.partition(" ")
     since = f", since {row[1]:%Y-%m-%d %H:%M:%S %Z}" if row else ""

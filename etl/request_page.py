@@ -13,6 +13,7 @@ from etl.stages.report import COLUMNS, table_rows
 
 Kind, Phase, State = RunRequest.Kind, RunRequest.Phase, RunRequest.State
 ITEMS_PER_PAGE = 50
+_BROKEN = (State.REFUSED, State.FAILED, State.INTERRUPTED)
 WORKER_IS_LATE = timedelta(seconds=10)
 # kind of item -> its heading, and its colour in requests.css
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -53,9 +54,8 @@ def page_of(asked: RunRequest, request: HttpRequest) -> dict[str, Any]:
         "is_late": _is_late(asked),
         "watched": watched_state(asked),
         "can_confirm": asked.state == State.READY,
-        "can_try_again": asked.kind != Kind.REPLAY
-        and asked.state in (State.REFUSED, State.FAILED, State.INTERRUPTED, State.READY),
-        "can_cancel": asked.state in (State.READY, State.REFUSED, State.FAILED, State.INTERRUPTED, State.QUEUED),
+        "can_try_again": asked.state in _BROKEN or (asked.state == State.READY and asked.kind != Kind.REPLAY),
+        "can_cancel": asked.state in (*_BROKEN, State.READY, State.QUEUED),
         "newer_run": _newer_run(asked),
         "step": step_of(asked.run),
         "columns": COLUMNS,

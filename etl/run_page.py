@@ -79,9 +79,7 @@ def _cell(run: ImportRun, found: Counter[tuple[str, str]], source: str, column: 
     else:
         asked |= {"run": run.pk} if column == "read" else {"run": run.pk, "outcome__exact": column}
     what = f"{column} of {source or 'all sources'}: {count} records"
-    return format_html(
-        '<a href="{}?{}" title="{}">{}</a>', reverse(page), SafeString(urlencode(asked)), what, str(count)
-    )
+    return format_html('<a href="{}?{}" title="{}">{}</a>', reverse(page), urlencode(asked), what, str(count))
 
 
 def effort_of(run: ImportRun) -> SafeString | str:

@@ -130,11 +130,12 @@ def confirm(request: RunRequest, *, user: User) -> bool:
 
 def try_again(request: RunRequest) -> bool:
     """Return whether the preview is made again: of one that was refused, of other files, or that ended before it ran."""
-    states = [State.REFUSED, State.READY, State.FAILED, State.INTERRUPTED]
+    broken = [State.REFUSED, State.FAILED, State.INTERRUPTED]
+    if request.kind == Kind.REPLAY:  # it has no preview: it waits for the word again
+        return _move(request, broken, State.READY, phase=Phase.PREVIEW)
     of_run = request.run or request.of_run  # an import that was interrupted goes on
-    mine = request.kind != Kind.REPLAY and _move(
-        request, states, State.QUEUED, phase=Phase.PREVIEW, of_run=of_run, preview={}, summary={}, sha256={}
-    )
+    anew: dict[str, Any] = {"phase": Phase.PREVIEW, "of_run": of_run, "preview": {}, "summary": {}, "sha256": {}}
+    mine = _move(request, [*broken, State.READY], State.QUEUED, **anew)
     if mine:
         submit(request)
     return mine
