@@ -45,7 +45,8 @@ def statement_of(run: ImportRun) -> SafeString | str:
         ),
     )
     table = format_html(
-        '<div class="rq-scroll"><table class="rq-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        '<div class="rq-scroll" tabindex="0" role="region" aria-label="By source">'
+        '<table class="rq-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
         head,
         body,
     )
@@ -98,7 +99,7 @@ def effort_of(run: ImportRun) -> SafeString | str:
         "", '<p class="rq-note rq-warn">{}</p>', ((text,) for text in run.summary.get("warnings", []))
     )
     return format_html(
-        '<div class="rq"><div class="rq-scroll"><table class="rq-table" style="max-width: 28rem">{}{}</table></div>'
+        '<div class="rq"><table class="rq-table rq-narrow">{}{}</table>'
         '<p class="rq-soft">{}</p>{}</div>',
         rows, whole, speed, warnings,
     )  # fmt: skip
