@@ -37,7 +37,7 @@ def addresses() -> dict[str, str]:
         "runs": reverse("admin:etl_importrun_changelist"),
         "a run": reverse("admin:etl_importrun_change", args=[run]),
         "its report": reverse("admin:etl_importrun_report", args=[run]),
-        "import now": reverse("admin:etl_importrun_import_now"),
+        "import now": reverse("admin:etl_runrequest_add"),
         "rejects by rule": reverse("admin:etl_sourcerecordversion_by_rule"),
         "rejects": f"{reverse('admin:etl_sourcerecordversion_changelist')}?state__exact=rejected",
         "a reject": reverse("admin:etl_sourcerecordversion_change", args=[reject]),

@@ -12,6 +12,7 @@ from etl.facility_tabs import (
     SourceRecordInline,
     compare_chosen,
     disputed,
+    quality,
     read_contacts,
 )
 from facilities.admin import FacilityAdmin
@@ -23,9 +24,9 @@ FacilityAdmin.read_contacts = staticmethod(read_contacts)  # type: ignore[assign
 ContactInline.form = CleanContactForm
 FacilityAdmin.inlines += [SourceRecordInline, PinInline]
 FacilityAdmin.actions = [*FacilityAdmin.actions, compare_chosen]
-FacilityAdmin.disputed = disputed
-FacilityAdmin.readonly_fields += ["disputed"]
-FacilityAdmin.fieldsets += [("What sources say", {"fields": ["disputed"]})]
+FacilityAdmin.disputed, FacilityAdmin.quality = disputed, quality
+FacilityAdmin.readonly_fields += ["disputed", "quality"]
+FacilityAdmin.fieldsets += [("What sources say", {"fields": ["disputed", "quality"]})]
 admin.site.unregister(DBTaskResult)  # what waits for a worker is seen as requests; its own page would show arguments
 for model, page in ((PlaceAlias, ReplayingPlaceAliasAdmin), (FacilityType, ReplayingFacilityTypeAdmin)):
     admin.site.unregister(model)

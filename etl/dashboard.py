@@ -18,7 +18,9 @@ from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
 from etl.quality_reporting import offenders, trend
 from etl.stages.charts import bar, line_chart, stacked_bars
 from etl.stages.quality import TARGETS
+from etl.stages.recommend import IN_ADMIN
 from facilities.models import Facility
+from facilities.stale_contacts import stale_contacts
 
 FEWEST_JUDGED = 3  # open facilities of a county: a share of fewer says nothing
 WORST = 8
@@ -64,6 +66,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _page_of(command: str) -> str:
     """Return the page on which a person does what a recommended command begins, "" where there is none."""
+    if command.startswith(IN_ADMIN):
+        return reverse("admin:facilities_facility_stale_contacts")
     words = command.split()[1:]
     if words[:2] == ["rejects", "list"]:
         return f"{_list('etl_sourcerecordversion')}?state__exact=rejected&rule={words[-1]}"
@@ -108,12 +112,14 @@ def _tiles(last: ImportRun | None, snapshot: QualitySnapshot | None, now: dateti
             f"Run {last.pk}", f"{last.status}, {when}", reverse("admin:etl_importrun_change", args=[last.pk]), is_bad
         )
     rejects = SourceRecord.objects.filter(latest_version__state="rejected").count()
-    where = f"{_list('etl_sourcerecordversion')}?state__exact=rejected"
+    where = reverse("admin:etl_sourcerecordversion_by_rule")
     yield Tile(str(rejects), "open rejects", where, is_bad=rejects > 0)
     pairs = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count()
     yield Tile(
         str(pairs), "possible duplicates", f"{_list('etl_duplicatepair')}?decision__exact=to_review", is_bad=pairs > 0
     )
+    stale = stale_contacts(now=now).count()
+    yield Tile(str(stale), "contacts to verify", reverse("admin:facilities_facility_stale_contacts"))
     if snapshot and snapshot.score is not None:
         url = reverse("admin:etl_importrun_report", args=[snapshot.run_id])
         yield Tile(f"{snapshot.score:.1f} %", "quality score: see the report", url)

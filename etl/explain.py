@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from etl.codes import find_facility
+from etl.facility_quality import validate_facility
 from etl.models import DuplicatePair, SourceRecord
 from etl.review import tells_a_name
 from etl.sources import ENTERED
@@ -26,6 +27,7 @@ def explain(code: str) -> list[str]:
         *_changes(facility),
         *_pins(facility),
         *_missing(facility),
+        f"Quality: {validate_facility(facility)}.",
     ]
 
 

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from core.admin_pages import RoleTabularInline
 from core.roles import Action, may
 from etl import review
+from etl.facility_quality import validate_facility
 from etl.models import SourceRecord
 from etl.rejects import find_waiting_for, find_waiting_for_lists
 from etl.stages import clean
@@ -177,6 +178,12 @@ def disputed(_: FacilityAdmin, facility: Facility) -> SafeString | str:
     said = format_html_join("", "<p>{}: {}</p>", rows) or "Its sources agree."
     pairs = f"{reverse('admin:etl_duplicatepair_changelist')}?q={facility.facility_code}"
     return format_html('{}<p><a class="underline" href="{}">Its possible duplicates</a></p>', said, pairs)
+
+
+@display(description="Quality")
+def quality(_: FacilityAdmin, facility: Facility) -> str:
+    """Return whether the facility fits the schema and keeps the rules, what is odd about it, and its score."""
+    return str(validate_facility(facility)) if facility.pk else ""
 
 
 def read_contacts(text: str) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ def measure_run(run: ImportRun, facts: RunFacts, *, now: datetime | None = None)
     found = last.anomalies if last and is_same else _anomalies(last)
     faults = _faults(found)
     freshness = _freshness(facts, now)
+    verified = registry_facts.verified_contacts(now)
     metrics = measure(_counts(faults, freshness))
     percents = {name: metric.percent for name, metric in metrics.items()}
     consistent = {source: share.as_json() for source, share in metrics["consistency"].parts.items()}
@@ -59,7 +60,7 @@ def measure_run(run: ImportRun, facts: RunFacts, *, now: datetime | None = None)
         "newest_audit": newest,
         "total_records": metrics["uniqueness"].whole.denominator,
         "score": score(percents),
-        "metrics": _metrics_as_json(metrics, freshness, facts),
+        "metrics": _metrics_as_json(metrics, freshness, verified, facts),
         "rules": faults.rules_as_json(),
         "profile": profile | {"validity": faults.columns, "consistency": consistent} if profile else {},
         "anomalies": found,
@@ -67,7 +68,7 @@ def measure_run(run: ImportRun, facts: RunFacts, *, now: datetime | None = None)
             {"source": d.source, "kind": d.kind.value, "path": d.path, "message": d.message, "breaking": d.is_breaking}
             for d in facts.drift
         ],
-        "recommendations": [one.as_json() for one in recommend(_situation(faults, freshness, facts))],
+        "recommendations": [one.as_json() for one in recommend(_situation(faults, freshness, verified, facts))],
     }
     snapshot, _ = QualitySnapshot.objects.update_or_create(run=run, defaults=kept)
     return snapshot
@@ -167,18 +168,19 @@ def _freshness(facts: RunFacts, now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def _metrics_as_json(
-    metrics: dict[str, Metric], freshness: dict[str, dict[str, Any]], facts: RunFacts
+    metrics: dict[str, Metric], freshness: dict[str, dict[str, Any]], verified: Share, facts: RunFacts
 ) -> dict[str, Any]:
     found: dict[str, Any] = {name: metric_as_json(name, metric) for name, metric in metrics.items()}
     for source, row in freshness.items():
         found["timeliness"]["by_source"][source] |= row
     read = sum(facts.read.values())
+    found["timeliness"]["contact_verification"] = verified.as_json()
     found["timeliness"]["latency_seconds"] = round(facts.seconds, 3)
     found["timeliness"]["seconds_per_1000_records"] = round(1000 * facts.seconds / read, 2) if read else None
     return found
 
 
-def _situation(faults: Faults, freshness: dict[str, dict[str, Any]], facts: RunFacts) -> Situation:
+def _situation(faults: Faults, freshness: dict[str, dict[str, Any]], verified: Share, facts: RunFacts) -> Situation:
     rows = faults.rules_as_json()  # the commonest first
     return Situation(
         rejects={row["rule"]: row["records"] for row in rows if row["severity"] == "reject"},
@@ -186,6 +188,7 @@ def _situation(faults: Faults, freshness: dict[str, dict[str, Any]], facts: RunF
         stale=[source for source, row in freshness.items() if not row["fresh"]],
         refused=list(facts.refused),
         drifted=list(dict.fromkeys(d.source for d in facts.drift if d.is_breaking)),
+        contacts_to_verify=verified.denominator - verified.numerator,
         open_pairs=DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count(),
         missing=SourceRecord.objects.filter(
             missing_since__isnull=False, latest_version__isnull=False, withdrawn_in__isnull=True

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from etl.errors import UnknownRunError
 from etl.models import ImportRun, QualitySnapshot, SourceFile
-from etl.registry_facts import OUTCOMES
+from etl.registry_facts import OUTCOMES, listed_records
 from etl.stages.drift import merge_profiles
-from etl.stages.quality import TARGETS
+from etl.stages.quality import NO_FAULT, TARGETS, metric_of
 from etl.stages.records import PathProfile
 from etl.stages.report import to_html
 
@@ -76,6 +77,16 @@ def offenders(metric: str) -> dict[str, str]:
     """Return where to find what lowers a metric."""
     page, query, command = _OFFENDERS[metric]
     return {"url": f"{reverse(page)}{f'?{query}' if query else ''}", "command": f"manage.py {command}"}
+
+
+def lowers(metric: str) -> Q:
+    """Return the condition on versions that lower a metric, by the rules that the last snapshot knows."""
+    snapshot = QualitySnapshot.objects.only("rules").first()
+    rules = [row["rule"] for row in (snapshot.rules if snapshot else ()) if metric_of(row["rule"]) == metric]
+    condition = Q(findings__contains=[{"severity": "reject"}]) if metric == "accuracy" else Q(pk__in=[])
+    for rule in set(rules) - NO_FAULT:
+        condition |= Q(findings__contains=[{"rule": rule, "severity": "warning"}])
+    return condition & Q(pk__in=listed_records().values("latest_version"))
 
 
 def trend(*, upto: int | None = None) -> list[dict[str, Any]]:

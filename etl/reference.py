@@ -1,6 +1,6 @@
 """Reads the reference data of a run - gazetteer and lookups - from the database, once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from socket import gethostname
@@ -54,6 +54,10 @@ def read_reference() -> Reference:
         gazetteer = Gazetteer.of(places, aliases)
     except ValueError as error:
         raise ReferenceDataError(f"{error}: mend that row of place_aliases.csv, or the place alias in admin") from error
+    return _reference(gazetteer, types)
+
+
+def _reference(gazetteer: Gazetteer, types: Sequence[FacilityType]) -> Reference:
     return Reference(
         gazetteer=gazetteer,
         facility_types=_lookup((row, row.type_name) for row in types),
@@ -62,6 +66,27 @@ def read_reference() -> Reference:
         statuses=_lookup((row, row.status_name) for row in OperationalStatus.objects.all()),
         contact_types=_lookup((row, row.type_name) for row in ContactType.objects.all()),
     )
+
+
+def reference_around(*, county_code: str, constituency_code: str, ward_code: str) -> Reference:
+    """Return the reference data that the rules need for one facility: the lists, and the places that it says it lies in."""
+    places = [
+        *(
+            Place(Level.COUNTY, c.county_code, c.county_name, "")
+            for c in County.objects.filter(county_code=county_code)
+        ),
+        *(
+            Place(Level.CONSTITUENCY, c.constituency_code, c.constituency_name, county_code)
+            for c in Constituency.objects.filter(
+                constituency_code=constituency_code or None, county__county_code=county_code
+            )
+        ),
+        *(
+            Place(Level.WARD, w.ward_code, w.ward_name, constituency_code)
+            for w in Ward.objects.filter(ward_code=ward_code or None, constituency__constituency_code=constituency_code)
+        ),
+    ]
+    return _reference(Gazetteer.of(places, []), list(FacilityType.objects.all()))
 
 
 def reference_like(fingerprint: str) -> Reference:

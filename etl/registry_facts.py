@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -18,6 +19,7 @@ from etl.stages.records import Share
 from etl.stages.rules import MANY_FACILITIES, MOST_NAMED, Dataset
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
 from facilities.protection import STAND_INS
+from facilities.verifying import stale_before
 
 CHUNK = 2000
 OUTCOMES = ("created", "updated", "unchanged", "merged", "rejected")
@@ -91,6 +93,13 @@ def facilities_in_doubt() -> int:
     pairs = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW)
     touched = {pk for pair in pairs.values_list("first__facility", "second__facility") for pk in pair if pk}
     return Facility.objects.filter(pk__any=list(touched), is_active=True).count()
+
+
+def verified_contacts(now: datetime) -> Share:
+    """Return how many contacts of open facilities in service somebody verified lately, of all of them."""
+    contacts = FacilityContact.objects.filter(facility__is_active=True, facility__is_confidential=False)
+    counted = contacts.aggregate(all=Count("pk"), fresh=Count("pk", filter=Q(verified_at__gte=stale_before(now))))
+    return Share(counted["fresh"], counted["all"])
 
 
 def last_read() -> dict[str, ImportRun]:

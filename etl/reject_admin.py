@@ -23,6 +23,7 @@ from core.roles import Action, may
 from etl.alias_form import AliasForm, alias_form, replay_waiting, save_alias
 from etl.errors import EtlError
 from etl.models import SourceRecord, SourceRecordVersion
+from etl.quality_reporting import lowers
 from etl.record_admin import RunFilter, findings_list_of
 from etl.reject_list import RejectList
 from etl.rejects import STATES, RejectFilter, discard, find_waiting, replay
@@ -43,6 +44,19 @@ class RuleFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[SourceRecordVersion]) -> QuerySet[SourceRecordVersion]:  # noqa: ARG002
         return queryset.filter(findings__contains=[{"rule": self.value()}]) if self.value() else queryset
+
+
+class MetricFilter(SimpleListFilter):
+    """What lowers a metric of the last report: the newest versions of listed records with a finding of its rules."""
+
+    title = "lowers"
+    parameter_name = "metric"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        return [("accuracy", "Accuracy"), ("consistency", "Consistency")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SourceRecordVersion]) -> QuerySet[SourceRecordVersion]:  # noqa: ARG002
+        return queryset.filter(lowers(str(self.value()))) if self.value() else queryset
 
 
 class WaitingFilter(SimpleListFilter):
@@ -70,7 +84,7 @@ class RejectsOfRunFilter(RunFilter):
 @admin.register(SourceRecordVersion)
 class SourceRecordVersionAdmin(ReadOnlyAdmin):
     list_display = ["version", "place", "rules", "file", "state_label", "attempts", "run"]
-    list_filter = ["state", WaitingFilter, "source_record__source", RuleFilter, RejectsOfRunFilter]
+    list_filter = ["state", WaitingFilter, "source_record__source", RuleFilter, MetricFilter, RejectsOfRunFilter]
     list_filter_sheet = False
     list_per_page = list_max_show_all = 50
     actions = ["replay_selected", "discard_selected"]

@@ -17,7 +17,7 @@ from core.models import User
 from core.roles import Action, may
 from etl.models import ImportRun, SourceFile
 from etl.quality_reporting import run_report
-from etl.run_page import buttons_of, duration_of, effort_of, statement_of
+from etl.run_page import buttons_of, duration_of, effort_of, quality_of, statement_of
 from etl.run_requests import ask_again, ask_replay, ask_undo, submit
 
 STATUS_COLOURS = {
@@ -75,6 +75,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         "error",
         "statement",
         "rejects",
+        "quality_shown",
         "notes",
         "effort",
     ]
@@ -185,6 +186,10 @@ class ImportRunAdmin(ReadOnlyAdmin):
     @display(description="Rejected, by rule")
     def rejects(self, run: ImportRun) -> str:
         return ", ".join(f"{rule}: {count}" for rule, count in run.summary.get("rejects_by_rule", {}).items()) or "none"
+
+    @display(description="Quality")
+    def quality_shown(self, run: ImportRun) -> SafeString | str:
+        return quality_of(run)
 
     @display(description="About the whole registry")
     def notes(self, run: ImportRun) -> SafeString | str:

@@ -12,9 +12,11 @@ from django.utils.safestring import SafeString
 from core.advisory_locks import is_taken
 from core.roles import Action, may
 from etl.lock import LOCK
-from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.models import ImportRun, QualitySnapshot, SourceRecord, SourceRecordVersion
+from etl.quality import percents_of
 from etl.registry_facts import OUTCOMES
 from etl.request_page import STEPS, step_of
+from etl.stages.quality import TARGETS
 from etl.stages.report import COLUMNS, effort
 
 State, Status = SourceRecordVersion.State, ImportRun.Status
@@ -81,6 +83,43 @@ def _cell(run: ImportRun, found: Counter[tuple[str, str]], source: str, column: 
         asked |= {"run": run.pk} if column == "read" else {"run": run.pk, "outcome__exact": column}
     what = f"{column} of {source or 'all sources'}: {count} records"
     return format_html('<a href="{}?{}" title="{}">{}</a>', reverse(page), urlencode(asked), what, str(count))
+
+
+def quality_of(run: ImportRun) -> SafeString | str:
+    """Return the metrics that were measured at a run's end, each beside its target and the run before."""
+    snapshot = QualitySnapshot.objects.filter(run=run).first()
+    if snapshot is None:
+        return "not measured"
+    before = QualitySnapshot.objects.filter(run__lt=run.pk, run__undone_by__isnull=True).first()
+    earlier, now = percents_of(before), percents_of(snapshot)
+    rows = format_html_join(
+        "",
+        '<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>',
+        ((name, _percent(now[name]), _goal(name, now[name]), _change(earlier[name], now[name])) for name in now),
+    )
+    head = format_html_join(
+        "", '<th scope="col">{}</th>', (("metric",), ("now",), ("target",), ("since the run before",))
+    )
+    return format_html(
+        '<div class="rq rq-scroll"><table class="rq-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        head,
+        rows,
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "not measurable" if value is None else f"{value:.1f} %"
+
+
+def _goal(name: str, value: float | None) -> str:
+    target = TARGETS.get(name)
+    if target is None:
+        return ""
+    return f"{target:.0f} %{', missed' if value is not None and value < target else ''}"
+
+
+def _change(before: float | None, now: float | None) -> str:
+    return "" if before is None or now is None else f"{now - before:+.2f}" if now != before else "as before"
 
 
 def effort_of(run: ImportRun) -> SafeString | str:

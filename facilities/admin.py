@@ -21,7 +21,14 @@ from core.models import User
 from core.roles import Action, may
 from facilities import audit_admin, lookup_admin  # noqa: F401 - they register their pages
 from facilities.completeness import completeness
-from facilities.filters import ConstituencyFilter, CountyFilter, HasCoordinatesFilter, ServiceFilter, WardFilter
+from facilities.filters import (
+    ConstituencyFilter,
+    CountyFilter,
+    HasCoordinatesFilter,
+    MissingFilter,
+    ServiceFilter,
+    WardFilter,
+)
 from facilities.forms import FacilityForm
 from facilities.help_page import help_page
 from facilities.inlines import ContactInline, CoordinateInline, ServiceInline
@@ -41,7 +48,7 @@ class FacilityAdmin(RoleAdmin):
     list_display = ["name", "kind", "place", "status_label", "services_offered", "registration_number", "updated_at"]
     list_filter = [
         CountyFilter, ConstituencyFilter, WardFilter, "facility_type", "operational_status", ServiceFilter,
-        HasCoordinatesFilter, "is_confidential", "is_active",
+        HasCoordinatesFilter, MissingFilter, "is_confidential", "is_active",
     ]  # fmt: skip
     list_filter_sheet = False
     list_filter_submit = False

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from facilities.models import Facility, FacilityService, ServiceCategory
@@ -74,3 +74,26 @@ class ServiceFilter(SimpleListFilter):
         # a subquery and no join: a join would list a facility once for each of its services
         offering = FacilityService.objects.filter(service_category__code=code, is_active=True).values("facility")
         return queryset.filter(pk__in=offering) if code else queryset
+
+
+class MissingFilter(SimpleListFilter):
+    """Places in service that lack something; of confidential ones only what is public of them is asked."""
+
+    title = "missing"
+    parameter_name = "missing"
+    lacks = {
+        "location": ("Place (no constituency)", Q(constituency__isnull=True, is_confidential=False)),
+        "contact": ("Contact", Q(contacts__isnull=True, is_confidential=False)),
+        "position": ("Position", Q(coordinate__isnull=True, is_confidential=False)),
+        "services": ("Services", Q(services__isnull=True)),
+        "type": ("Type", Q(facility_type__isnull=True)),
+        "status": ("Status", Q(operational_status__isnull=True)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        return [(name, words) for name, (words, _) in self.lacks.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Facility]) -> QuerySet[Facility]:  # noqa: ARG002
+        if self.value() not in self.lacks:
+            return queryset
+        return queryset.filter(self.lacks[str(self.value())][1], is_active=True)

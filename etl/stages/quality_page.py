@@ -31,6 +31,8 @@ def _text_lines(report: Report) -> Iterator[str]:
         share = f"{metric['numerator']} of {metric['denominator']}"
         goal = f"target {metric['target']:.0f} %"
         yield f"  {mark}{name:<13}{_percent(metric['percent']):>15}  {goal}  {share}: {METRIC_MEANS[name]}"
+    verified = report["quality_metrics"]["timeliness"]["contact_verification"]
+    yield f"contacts verified lately: {verified['numerator']} of {verified['denominator']}"
     yield "found by rule:" if report["rules"] else "found by rule: nothing"
     for row in report["rules"]:
         yield f"  {row['records']:>6}  {row['rule']} ({row['severity']}, {row['metric']})"
@@ -117,9 +119,18 @@ def _metrics(report: Report) -> str:
         parts.append(
             f"<h3>{escape(name)}: {escape(whole)}, {verdict} ({metric['target']:.0f} %, weight {metric['weight']})</h3>"
             f"<p>{escape(METRIC_MEANS[name])}. Offenders: <code>{escape(metric['offenders']['command'])}</code></p>"
-            f'<dl class="bars">{rows}</dl>'
+            f'<dl class="bars">{rows}</dl>{_beside(metric)}'
         )
     return section("The five metrics", "".join(parts))
+
+
+def _beside(metric: Report) -> str:
+    """Return what stands beside timeliness: how long the run took, and how many contacts somebody verified lately."""
+    verified = metric.get("contact_verification")
+    if verified is None:
+        return ""
+    share = f"{verified['numerator']} of {verified['denominator']} contacts of open places were verified lately"
+    return f"<p>{escape(share)}. The run took {metric['latency_seconds']:.1f} s from first byte to last row.</p>"
 
 
 def _trend(report: Report) -> str:

@@ -11,18 +11,24 @@ ALIAS_RULES = frozenset(
     }
 )  # fmt: skip
 MOST = 12
+IN_ADMIN = "in admin: "
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One thing to do: why, and the arguments of manage.py that begin it."""
+    """One thing to do: why, and the arguments of manage.py that begin it, or the page of admin."""
 
     metric: str
     why: str
     command: str
 
     def as_json(self) -> dict[str, str]:
-        return {"metric": self.metric, "why": self.why, "command": f"manage.py {self.command}"}
+        is_page = self.command.startswith(IN_ADMIN)
+        return {
+            "metric": self.metric,
+            "why": self.why,
+            "command": self.command if is_page else f"manage.py {self.command}",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,8 @@ def _registry(seen: Situation) -> Iterator[Recommendation]:
         why = f"{_records(seen.missing)} missing from their source: look, then take what is gone out of service"
         yield Recommendation("timeliness", why, "import_facilities --deactivate-missing --dry-run")
     if seen.contacts_to_verify:
-        why = f"{seen.contacts_to_verify} contacts were never called, or long ago: Stale contacts, in admin, lists them"
-        yield Recommendation("timeliness", why, "find_facilities --help")
+        why = f"{seen.contacts_to_verify} contacts were never called, or long ago: call them"
+        yield Recommendation("timeliness", why, f"{IN_ADMIN}Stale contacts")
 
 
 def _records(count: int) -> str:
