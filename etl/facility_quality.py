@@ -70,7 +70,7 @@ def _record_of(facility: Facility) -> FacilityRecord:
         source=ENTERED,
         key=f"id:{facility.facility_code}",
         facility_code=facility.facility_code,
-        **{name: state.fields[name] for name in FIELDS},  # type: ignore[arg-type] # each of its own type
+        **{name: _plain(state.fields[name]) for name in FIELDS},  # type: ignore[arg-type] # each of its own type
         is_confidential=facility.is_confidential,
         is_active=facility.is_active,
         position=Position(position.latitude, position.longitude, position.accuracy) if position else None,
@@ -81,6 +81,11 @@ def _record_of(facility: Facility) -> FacilityRecord:
         ),
         services=tuple(sorted(s.service_category.code for s in facility.services.all() if s.is_active)),
     )
+
+
+def _plain(value: object) -> object:
+    """Return a value without what remembers its token: the schema's gate takes plain text only."""
+    return str(value) if isinstance(value, str) else value
 
 
 def _percents(facility: Facility, *, is_sound: bool, now: datetime) -> dict[str, float | None]:

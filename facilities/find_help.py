@@ -3,7 +3,7 @@
 Confidential places are in no answer. How many of them a county has is said, "fewer than 5" below five, and nothing else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -165,20 +165,53 @@ def _candidates(wanted: Wanted, origin: Point | None, fresh_since: datetime) -> 
 
 def _everywhere(wanted: Wanted, origin: Point | None) -> Iterator[Candidate]:
     around = () if wanted.point else wanted.around
-    degrees = (Cast(f"coordinate__{name}", FloatField()) for name in ("latitude", "longitude"))
-    rows = (
-        _in_service(wanted.services)
-        .filter(is_confidential=False)
-        .order_by()
-        .values_list("pk", "facility_name", *degrees, "coordinate__accuracy_level", *map(_column, around))
-    )
-    for pk, name, latitude, longitude, accuracy, *lies_in in rows:
-        level = next((n for n, place in enumerate(around) if lies_in[n] == place.pk), len(around))
+    places = _in_service(wanted.services).filter(is_confidential=False).order_by()
+    rows = places.values_list("pk", "facility_name", *_degrees(), "coordinate__accuracy_level", *_WITHIN)
+    middles = _middles() if origin else {}
+    for pk, name, latitude, longitude, accuracy, *within in rows:
+        lies_in = dict(zip(_WITHIN, within, strict=True))
+        level = next((n for n, place in enumerate(around) if lies_in[_column(place)] == place.pk), len(around))
         if around and origin is None and level == len(around):
             continue  # elsewhere, and nothing says how far
-        distance = distance_km(origin, (latitude, longitude)) if origin and latitude is not None else None
-        is_about = not wanted.point or accuracy != EXACT
-        yield Candidate(pk, name, level, distance, is_about=is_about, is_inside=bool(around) and level == 0)
+        own = None if latitude is None else (latitude, longitude)
+        here, unit = (own, "") if own else _nearest_middle(lies_in, middles)
+        yield Candidate(
+            pk,
+            name,
+            level,
+            distance_km(origin, here) if origin and here else None,
+            is_about=not wanted.point or accuracy != EXACT or bool(unit),
+            is_inside=bool(around) and level == 0,
+            middle_of=unit,
+        )
+
+
+_WITHIN = ("ward_id", "constituency_id", "county_id")
+
+
+def _degrees() -> tuple[Cast, ...]:
+    return tuple(Cast(f"coordinate__{name}", FloatField()) for name in ("latitude", "longitude"))
+
+
+def _middles() -> dict[tuple[str, int], Point]:
+    """Return the middle of the open positions that are known in each ward, constituency and county."""
+    known = Facility.objects.active().filter(is_confidential=False, coordinate__latitude__isnull=False).order_by()
+    points: dict[tuple[str, int], list[Point]] = {}
+    for latitude, longitude, *within in known.values_list(*_degrees(), *_WITHIN):
+        for column, pk in zip(_WITHIN, within, strict=True):
+            if pk is not None:
+                points.setdefault((column, pk), []).append((latitude, longitude))
+    return {place: middle for place, here in points.items() if (middle := middle_of(here))}
+
+
+def _nearest_middle(
+    lies_in: Mapping[str, int | None], middles: Mapping[tuple[str, int], Point]
+) -> tuple[Point | None, str]:
+    """Return the middle of the smallest place that a facility lies in and of which one is known, and what that place is."""
+    for column, pk in lies_in.items():
+        if pk is not None and (middle := middles.get((column, pk))):
+            return middle, column.removesuffix("_id")
+    return None, ""
 
 
 def _freshness(verified_at: datetime | None, fresh_since: datetime) -> Freshness:
@@ -205,6 +238,8 @@ def _found(facility: Facility, candidate: Candidate, origin: _Origin, *, whole: 
     words = "" if candidate.is_inside else distance_text(candidate.distance, is_about=candidate.is_about)
     if words and origin.of:
         words = f"{words} from the middle of {origin.of}"
+    if words and candidate.middle_of:
+        words = f"{words} to the middle of {getattr(facility, candidate.middle_of)}: where in it, is not known"
     return Found(
         pk=facility.pk,
         code=facility.facility_code,

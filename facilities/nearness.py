@@ -25,7 +25,8 @@ class Candidate(NamedTuple):
     """A place that offers what is asked for.
 
     `level` counts how far its ward, constituency or county lies from what was asked for; `distance` is in km, None where it
-    is not known; a place that lies inside what was asked for `is_inside` has no distance to be ordered by.
+    is not known; a place that lies inside what was asked for `is_inside` has no distance to be ordered by. `middle_of` is "ward",
+    "constituency" or "county" where not its own position is known but the middle of what is known there.
     """
 
     pk: int
@@ -35,6 +36,7 @@ class Candidate(NamedTuple):
     is_about: bool
     is_inside: bool
     freshness: Freshness = Freshness.NEVER
+    middle_of: str = ""
 
     @property
     def band(self) -> tuple[int, int]:

@@ -89,8 +89,8 @@ def row_versions() -> dict[str, list[tuple[Any, ...]]]:
 
 
 REGISTRY_TABLES = (
-    "run_requests", "duplicate_pairs", "source_record_versions", "source_records", "source_files", "import_runs",
-    "retired_codes", "pins", "facility_services", "facility_contacts", "facility_coordinates", "facilities",
+    "quality_snapshots", "run_requests", "duplicate_pairs", "source_record_versions", "source_records", "source_files",
+    "import_runs", "retired_codes", "pins", "facility_services", "facility_contacts", "facility_coordinates", "facilities",
 )  # fmt: skip
 
 

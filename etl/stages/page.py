@@ -55,7 +55,7 @@ def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
     """Return a whole document; the parts are HTML, title and subtitle are text."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
         f'<h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>\n{"\n".join(filter(None, parts))}\n</body></html>\n'
     )

@@ -81,8 +81,22 @@ def test_nearer_bands_come_first_and_verified_contacts_inside_a_band() -> None:
     called(place("24 km, called long ago", km=24), days_ago=400)
     called(place("20 km, called", km=20))
     place("3 km", km=3)
-    called(place("no position", phone="+254700111222"))
-    assert names(near=NEAR) == ["3 km", "20 km, called", "24 km, called long ago", "12 km", "no position"]
+    assert names(near=NEAR) == ["3 km", "20 km, called", "24 km, called long ago", "12 km"]
+
+
+def test_a_place_without_a_position_counts_from_the_middle_of_where_it_lies() -> None:
+    for km in (3, 12, 21):
+        place(f"{km} km", km=km)
+    place("somewhere in the county", phone="+254700111222")
+    found = find_help(read_request(["hiv-pep"], near=NEAR), whole=False).places
+    assert [each.name for each in found] == ["3 km", "12 km", "somewhere in the county", "21 km"]
+    assert found[2].distance == f"about 12 km to the middle of {found[2].place}: where in it, is not known"
+
+
+def test_a_place_of_a_county_without_any_position_comes_last() -> None:
+    place("far, called", km=300)
+    called(place("nowhere known", county="005", phone="+254700111222"))
+    assert names(near=NEAR) == ["far, called", "nowhere known"]
 
 
 def test_only_what_is_stated_and_open_is_found() -> None:

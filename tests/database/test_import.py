@@ -64,7 +64,8 @@ def test_importing_twice_appends_no_version_and_no_pair(imported: dict[str, Any]
     before = row_counts()
     run_import(RAW)
     after = row_counts()
-    assert {table for table in after if after[table] != before[table]} == {"access_log", "import_runs", "source_files"}
+    written = {table for table in after if after[table] != before[table]}
+    assert written == {"access_log", "import_runs", "source_files", "quality_snapshots"}
 
 
 def test_a_source_imported_alone_leaves_the_others_as_they_are(imported: dict[str, Any]) -> None:
