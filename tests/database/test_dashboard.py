@@ -1,0 +1,147 @@
+"""The front page, a run's report, and the quality of one facility."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from etl.facility_quality import validate_facility
+from etl.models import ImportRun, QualitySnapshot
+from facilities.models import Facility, FacilityContact
+from tests.site import visitor
+from tests.world import RAW, run_import
+
+pytestmark = pytest.mark.django_db
+FRONT = "/admin/"
+
+
+def page(role: str, address: str = FRONT) -> str:
+    answer = visitor(role).get(address)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_the_front_page_shows_the_registry_at_a_glance(imported: dict[str, Any]) -> None:
+    html = page("viewer")
+    for words in (
+        "facilities in service",
+        "open rejects",
+        "possible duplicates",
+        "contacts to verify",
+        "quality score",
+    ):
+        assert words in html
+    assert f"Run {imported['run']}" in html
+    assert "manage.py rejects list --rule not-a-station" in html
+    assert 'role="alert"' not in html
+    assert "<svg" in html
+
+
+def test_every_metric_leads_to_what_lowers_it(imported: dict[str, Any]) -> None:
+    browser = visitor("viewer")
+    metrics = browser.get(FRONT).context["metrics"]
+    assert [metric["name"] for metric in metrics] == [
+        "completeness",
+        "accuracy",
+        "consistency",
+        "timeliness",
+        "uniqueness",
+    ]
+    assert {browser.get(metric["url"]).status_code for metric in metrics} == {200}
+
+
+def test_what_lowers_completeness_and_accuracy_is_as_much_as_the_report_says(imported: dict[str, Any]) -> None:
+    browser, metrics = visitor("viewer"), QualitySnapshot.objects.get().metrics
+    missing = metrics["completeness"]["by_field"]["location"]
+    found = browser.get("/admin/facilities/facility/?missing=location").context["cl"].result_count
+    assert found == missing["denominator"] - missing["numerator"]
+    faulted = metrics["accuracy"]
+    found = browser.get("/admin/etl/sourcerecordversion/?metric=accuracy").context["cl"].result_count
+    assert found == faulted["denominator"] - faulted["numerator"]
+
+
+def test_an_old_success_is_a_red_banner(imported: dict[str, Any]) -> None:
+    long_ago = timezone.now() - timedelta(hours=settings.ETL_FRESH_HOURS + 1)
+    ImportRun.objects.update(started_at=long_ago, finished_at=long_ago)
+    html = page("viewer")
+    assert 'role="alert"' in html
+    assert "The last successful import ended" in html
+
+
+def test_a_registry_without_any_success_says_so(db: None, tmp_path: Any) -> None:
+    run_import(tmp_path, "regional")
+    assert "No import has succeeded yet" in page("viewer")
+
+
+def test_an_empty_registry_names_the_next_step(db: None) -> None:
+    html = page("viewer")
+    assert "The registry is empty" in html
+    assert "manage.py import_facilities" in html
+
+
+def test_nobody_without_a_role_sees_a_number(imported: dict[str, Any]) -> None:
+    assert "facilities in service" not in page("no-role")
+
+
+def test_a_runs_report_is_one_page(imported: dict[str, Any]) -> None:
+    html = page("viewer", f"/admin/etl/importrun/{imported['run']}/report/")
+    assert "By source" in html
+    assert "The five metrics" in html
+    assert "<script" not in html
+
+
+def test_a_run_without_a_statement_has_no_report(imported: dict[str, Any]) -> None:
+    ImportRun.objects.update(summary={})
+    answer = visitor("viewer").get(f"/admin/etl/importrun/{imported['run']}/report/")
+    assert (answer.status_code, answer["Location"]) == (302, f"/admin/etl/importrun/{imported['run']}/change/")
+
+
+def test_the_run_page_compares_with_the_run_before(imported: dict[str, Any]) -> None:
+    again = run_import(RAW)
+    html = page("viewer", f"/admin/etl/importrun/{again['run']}/change/")
+    assert "98 %, missed" in html
+    assert "as before" in html
+
+
+# one facility
+
+
+def open_one(**where: Any) -> Facility:
+    facility = Facility.objects.with_details().filter(is_confidential=False, **where).first()
+    assert facility is not None
+    return facility
+
+
+def test_a_facility_of_the_samples_is_valid_and_has_a_score(imported: dict[str, Any]) -> None:
+    for facility in Facility.objects.with_details()[:40]:
+        quality = validate_facility(facility)
+        assert (quality.schema_valid, quality.business_rules_valid) == (True, True), facility.facility_code
+        assert quality.quality_score is not None
+        assert 0 < quality.quality_score <= 100
+
+
+def test_a_facility_that_shares_a_brands_number_is_said_to_be_odd(imported: dict[str, Any]) -> None:
+    (found,) = QualitySnapshot.objects.get().anomalies["found"]
+    facility = Facility.objects.with_details().get(facility_code=found["facilities"][0])
+    assert validate_facility(facility).anomalies_detected == ("phone-on-many-facilities",)
+
+
+def test_a_contact_that_breaks_a_rule_makes_a_facility_invalid(imported: dict[str, Any]) -> None:
+    facility = open_one(contacts__contact_type__code="phone")
+    sound = validate_facility(facility).quality_score
+    contact = FacilityContact.objects.filter(facility=facility, contact_type__code="phone")[0]
+    contact.contact_value = "07220"
+    contact.save()
+    quality = validate_facility(Facility.objects.with_details().get(pk=facility.pk))
+    assert not quality.business_rules_valid
+    assert "contact-invalid: contacts" in quality.findings
+    assert quality.quality_score is not None
+    assert sound is not None
+    assert quality.quality_score < sound
+
+
+def test_a_facilitys_page_says_its_quality(imported: dict[str, Any]) -> None:
+    html = page("data_engineer", f"/admin/facilities/facility/{open_one().pk}/change/")
+    assert "fits the schema; keeps the rules" in html
