@@ -46,7 +46,7 @@ def help_page(request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
         "national_lines": NATIONAL_LINES,
         "more": _more(request.GET) if answer and len(answer.places) == _limit(request) < MOST else "",
     }
-    page = TemplateResponse(request, TEMPLATE, {**context, **content}, status=400 if error else 200)
+    page = TemplateResponse(request, TEMPLATE, {**context, **content})
     page["Cache-Control"] = "no-store, private"
     return page
 

@@ -19,7 +19,10 @@ class MainPage:
 
 MAIN_PAGES = (
     MainPage("login", "/admin/login/", role=""),
-    MainPage("index", "/admin/"),
+    MainPage("overview", "/admin/"),
+    MainPage("find-help", "/admin/facilities/facility/find-help/?service=hiv-pep&county=032"),
+    MainPage("stale-contacts", "/admin/facilities/facility/stale-contacts/"),
+    MainPage("map", "/admin/facilities/facility/map/"),
     MainPage("facilities", "/admin/facilities/facility/"),
     MainPage("facility", "/admin/facilities/facility/{facility}/change/"),
     MainPage("facility-as-viewer", "/admin/facilities/facility/{facility}/change/", role="viewer"),
@@ -27,9 +30,13 @@ MAIN_PAGES = (
     MainPage("protected", "/admin/facilities/facility/{confidential}/protected/", role="safeguarding_lead"),
     MainPage("duplicates", "/admin/etl/duplicatepair/"),
     MainPage("duplicate", "/admin/etl/duplicatepair/{pair}/change/"),
+    MainPage("rejects-by-rule", "/admin/etl/sourcerecordversion/by-rule/"),
     MainPage("rejects", "/admin/etl/sourcerecordversion/?state__exact=rejected"),
     MainPage("runs", "/admin/etl/importrun/"),
     MainPage("run", "/admin/etl/importrun/1/change/"),
+    MainPage("report", "/admin/etl/importrun/1/report/"),
+    MainPage("import-now", "/admin/etl/runrequest/add/"),
+    MainPage("audit-trail", "/admin/core/auditentry/"),
 )
 PAGES_BY_NAME = {page.name: page for page in MAIN_PAGES}
 
