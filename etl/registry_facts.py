@@ -142,9 +142,9 @@ def _facts(row: dict[str, Any]) -> FacilityFacts:
     sealed = _SEALED if is_hidden else frozenset()
     latitude, longitude = row["coordinate__latitude"], row["coordinate__longitude"]
     values = {
-        "county": row["county__county_name"], "facility_type": row["facility_type_id"], "level": row["level"],
+        "county": row["county__county_name"], "facility_type": row["facility_type_id"],
         "status": row["operational_status__code"], "accuracy": row["coordinate__accuracy_level"],
-    } | ({} if is_hidden else {"ownership": row["ownership"]})  # fmt: skip
+    }  # fmt: skip
     keys = {"facility_code": (row["facility_code"],), "contact": tuple(row["reached"])}
     if not is_hidden:
         keys["name in county"] = (f"{row['county__county_name']}\0{row['facility_name'].casefold()}",)

@@ -1,14 +1,15 @@
 """What the ledger keeps openly of places that turn confidential: findings may quote the words of their records."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 
 from etl.assessment import HIDES_WORDS, hide_headings
-from etl.models import ImportRun, RunRequest, SourceRecordVersion
+from etl.models import ImportRun, QualitySnapshot, RunRequest, SourceRecordVersion
 from facilities.models import Facility
 from facilities.sealing import sealed
 
@@ -18,6 +19,27 @@ def hide_words(facilities: Collection[int], **_: object) -> None:
     """Take the words of these places' records out of findings, and out of the summaries of the runs that found them."""
     hide_words_in(SourceRecordVersion.objects.filter(source_record__facility__in=facilities), ImportRun.objects.all())
     _withdraw_previews()
+    _forget_anomalies(set(Facility.objects.filter(pk__in=facilities).values_list("facility_code", flat=True)))
+
+
+def _forget_anomalies(codes: AbstractSet[str]) -> None:
+    """Take these places out of what was found about the whole registry: how far one lies from others tells where it is."""
+    named = Q()
+    for code in codes:
+        named |= Q(anomalies__found__contains=[{"facilities": [code]}])
+    for snapshot in QualitySnapshot.objects.filter(named).select_related("run") if codes else ():
+        found = _without(snapshot.anomalies["found"], codes)
+        snapshot.anomalies |= {"found": found, "far": [code for code in snapshot.anomalies["far"] if code not in codes]}
+        snapshot.save(update_fields=["anomalies"])
+        snapshot.run.findings = found
+        snapshot.run.summary |= {"findings": found}
+        snapshot.run.save(update_fields=["findings", "summary"])
+
+
+def _without(found: Sequence[dict[str, Any]], codes: AbstractSet[str]) -> list[dict[str, Any]]:
+    """Return the anomalies that name other places, too, without these codes."""
+    kept = [one | {"facilities": [code for code in one["facilities"] if code not in codes]} for one in found]
+    return [one for one, before in zip(kept, found, strict=True) if one["facilities"] or not before["facilities"]]
 
 
 def _withdraw_previews() -> None:

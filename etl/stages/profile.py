@@ -20,7 +20,8 @@ FIELDS = (
     "services", "contacts", "position", "address", "town", "level", "ownership", "opening_hours", "website",
     "has_gender_desk",
 )  # fmt: skip
-DISTRIBUTED = ("county", "facility_type", "status", "services", "level", "ownership", "accuracy")
+# of closed lists only: what a source writes freely may be said of a place that turns confidential later
+DISTRIBUTED = ("county", "facility_type", "status", "services", "accuracy")
 UNIQUE = ("facility_code", "registration_number", "name in county", "position", "contact")
 
 

@@ -25,7 +25,7 @@ from tests.world import run_import
 
 pytestmark = pytest.mark.django_db
 # `make faults` sends everybody
-VISITORS = all_or_sample(list(PEOPLE), ["anonymous", "viewer", "data_engineer", SAFEGUARDING])
+VISITORS = all_or_sample(list(PEOPLE), ["viewer", SAFEGUARDING])
 LIST = "/admin/facilities/facility/"
 MAP = f"{LIST}map/"
 POINTS = f"{MAP}points/"

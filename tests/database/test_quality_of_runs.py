@@ -166,6 +166,31 @@ def test_an_open_question_about_duplicates_lowers_uniqueness_and_is_recommended(
     assert f"{pairs} possible duplicates wait for a person" in [step["why"] for step in report["recommendations"]]
 
 
+def test_a_place_that_turns_confidential_is_taken_out_of_what_was_found(imported: dict[str, Any]) -> None:
+    facility = Facility.objects.filter(is_confidential=False)[0]
+    code = facility.facility_code
+    snapshot = QualitySnapshot.objects.get()
+    far = {
+        "rule": "position-far-from-county",
+        "message": f"{code} lies 303 km from ...",
+        "hint": "",
+        "facilities": [code],
+    }
+    both = {
+        "rule": "facilities-on-one-point",
+        "message": "2 facilities ...",
+        "hint": "",
+        "facilities": [code, "GVRC-2"],
+    }
+    snapshot.anomalies = {"by_rule": {}, "found": [far, both], "far": [code]}
+    snapshot.save()
+    facility.is_confidential = True
+    facility.save()
+    snapshot.refresh_from_db()
+    assert snapshot.anomalies == {"by_rule": {}, "found": [both | {"facilities": ["GVRC-2"]}], "far": []}
+    assert code not in str(ImportRun.objects.get(pk=imported["run"]).findings)
+
+
 # drift
 
 
