@@ -13,6 +13,7 @@ from etl.errors import UnbalancedBooksError
 from etl.lock import session_of
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
 from etl.registry_facts import OUTCOMES
+from etl.sources import ENTERED
 
 
 def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -104,7 +105,7 @@ UNION ALL SELECT 'wards', count(*) FROM wards
 """
 
 
-def reconcile_rows(run: ImportRun, *, created: int) -> dict[str, dict[str, int]]:
+def reconcile_rows(run: ImportRun) -> dict[str, dict[str, int]]:
     """Return the rows of each table before and after a run; raises UnbalancedBooksError where they do not add up.
 
     Facilities must have grown by those created, unless somebody else added some meanwhile, and the ledger by the records and
@@ -112,9 +113,12 @@ def reconcile_rows(run: ImportRun, *, created: int) -> dict[str, dict[str, int]]
     """
     after = count_rows()
     before: dict[str, int] = run.rows_before or after  # a run of an earlier version, resumed, knows nothing
+    created = SourceRecord.objects.filter(last_seen_run=run, outcome=SourceRecord.Outcome.CREATED)
     expected = {
-        "facilities": created,
-        "source_records": SourceRecord.objects.filter(first_seen_run=run).count(),
+        # also of a source that an earlier attempt loaded, and whose file changed before the run went on
+        "facilities": created.exclude(source=ENTERED).count(),
+        # a person may have decided about duplicates before the run went on: that notes what persons entered
+        "source_records": SourceRecord.objects.filter(first_seen_run__gte=run.pk).count(),
         "source_record_versions": SourceRecordVersion.objects.filter(run=run).count(),
     }
     for table, grown in expected.items() if run.rows_before else ():

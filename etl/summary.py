@@ -81,7 +81,7 @@ def summarise(state: RunState, sources: Sequence[str], *, dry_run: bool = False)
     for name, row in books.items() if is_import else ():
         _complain_of_nothing(name, row, state)
     totals = {name: sum(int(row[name] or 0) for row in rows.values()) for name in ("read", *OUTCOMES, "missing")}
-    rows_by_table = reconcile_rows(state.run, created=totals["created"])
+    rows_by_table = reconcile_rows(state.run)
     by_rule, rejects = find_rejects(state.run, MOST_LISTED)
     _complain_of_memory(state)
     if state.read:  # a run that read nothing measures nothing

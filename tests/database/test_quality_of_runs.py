@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +10,17 @@ from django.core.management import call_command
 from django.db import connection
 
 from core.models import User
+from etl.decisions import MergeOrder, merge
 from etl.errors import UnbalancedBooksError
 from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
+from etl.pipeline import ImportOptions, import_facilities
 from etl.quality_reporting import read_report
 from etl.rejects import RejectFilter, replay
 from etl.stages.drift import OnDrift
 from etl.stages.quality import TARGETS, WEIGHTS, metric_of
 from etl.statement import reconcile_rows
 from facilities.models import Facility
+from geography.models import County
 from tests.world import MANIFEST, RAW, provider, read_source, run_import, write_providers, write_source
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +135,7 @@ def test_books_that_do_not_balance_end_the_run(db: None, imported: dict[str, Any
     run = ImportRun.objects.get(pk=imported["run"])
     run.rows_before["source_records"] = 5
     with pytest.raises(UnbalancedBooksError, match="source_records: 5 rows before"):
-        reconcile_rows(run, created=imported["totals"]["created"])
+        reconcile_rows(run)
 
 
 def test_a_person_who_adds_a_facility_meanwhile_ends_no_run(imported: dict[str, Any]) -> None:
@@ -139,8 +143,38 @@ def test_a_person_who_adds_a_facility_meanwhile_ends_no_run(imported: dict[str, 
     Facility.objects.create(
         facility_code="GVRC-NEW", facility_name="New Clinic", county=Facility.objects.filter(is_active=True)[0].county
     )
-    rows = reconcile_rows(run, created=imported["totals"]["created"])
+    rows = reconcile_rows(run)
     assert rows["facilities"]["after"] == Facility.objects.count()
+
+
+def interrupt(folder: Path, *sources: str, at: str) -> None:
+    def end(step: str) -> None:
+        if step == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_facilities(ImportOptions(data_dir=folder, sources=sources), progress=end)
+    assert ImportRun.objects.filter(status=ImportRun.Status.INTERRUPTED).exists()
+
+
+def test_a_run_goes_on_after_a_person_merged_what_somebody_entered(db: None, tmp_path: Path) -> None:
+    write_providers(tmp_path, [provider(n) for n in range(8)])
+    interrupt(tmp_path, "other_services", at="reconcile")
+    county = County.objects.all()[0]
+    for code in ("GVRC-ONE", "GVRC-TWO"):
+        Facility.objects.create(facility_code=code, facility_name=f"{code} Clinic", county=county)
+    merge(MergeOrder(("GVRC-ONE", "GVRC-TWO")), user=User.import_user())
+    summary = run_import(tmp_path, "other_services", resume=True)
+    assert (summary["status"], summary["totals"]["created"]) == ("succeeded", 8)
+
+
+def test_a_run_goes_on_without_a_source_whose_file_changed(db: None, tmp_path: Path) -> None:
+    write_providers(tmp_path, [provider(n) for n in range(8)])
+    write_source(tmp_path, "equity_afya", read_source("equity_afya"))
+    interrupt(tmp_path, "other_services", "equity_afya", at="reconcile")
+    write_providers(tmp_path, [provider(n) for n in range(9)])
+    summary = run_import(tmp_path, "other_services", "equity_afya", resume=True)
+    assert summary["status"] == "partial"
 
 
 def test_a_replay_measures_the_registry_again(imported: dict[str, Any]) -> None:
