@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.models import AuditEntry
 from etl import registry_facts
-from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
+from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord, SourceRecordVersion
 from etl.sources import SOURCES
 from etl.stages.drift import Drift
 from etl.stages.profile import profile_facilities
@@ -41,14 +41,14 @@ class RunFacts:
 def measure_run(run: ImportRun, facts: RunFacts, *, now: datetime | None = None) -> QualitySnapshot:
     """Return what the registry is like at the end of a run, as it is kept; measured again, it takes the place of the former.
 
-    Profile and anomalies are those of the last snapshot where no row of the registry changed since it.
+    Profile and anomalies are those of the last snapshot where the registry is as it was then.
     """
     now = now or timezone.now()
     newest = AuditEntry.objects.aggregate(newest=Max("audit_id"))["newest"] or 0
-    last = QualitySnapshot.objects.exclude(run=run).order_by("-run_id").first()
-    is_same = bool(last and last.newest_audit == newest and last.profile)
-    profile = last.profile if last and is_same else _profile()
-    found = last.anomalies if last and is_same else _anomalies(last)
+    last = QualitySnapshot.objects.exclude(run=run).filter(run__undone_by__isnull=True).first()
+    known = last if last and _is_as_it_was(last, newest) else None
+    profile = _profile(known)
+    found = _anomalies(last, known)
     faults = _faults(found)
     freshness = _freshness(facts, now)
     verified = registry_facts.verified_contacts(now)
@@ -81,14 +81,33 @@ def percents_of(snapshot: QualitySnapshot | None) -> dict[str, float | None]:
     return {"score": snapshot.score, **{name: snapshot.metrics[name]["percent"] for name in TARGETS}}
 
 
-def _profile() -> dict[str, Any]:
-    return profile_facilities(registry_facts.facility_facts()) if settings.ETL_DATA_PROFILING else {}
+def _is_as_it_was(last: QualitySnapshot, newest_audit: int) -> bool:
+    """Return whether no row of the registry changed since a snapshot, and its facilities have the same sources still."""
+    since = last.run_id
+    return (
+        last.newest_audit == newest_audit
+        and not SourceRecordVersion.objects.filter(loaded_in__gt=since).exists()
+        and not SourceRecord.objects.filter(missing_since__gt=since).exists()
+    )
 
 
-def _anomalies(last: QualitySnapshot | None) -> dict[str, Any]:
-    """Return what the rules about the whole registry find: counts by rule, and the first of them."""
+def _profile(known: QualitySnapshot | None) -> dict[str, Any]:
+    if not settings.ETL_DATA_PROFILING:
+        return {}
+    profile: dict[str, Any] = known.profile if known else {}
+    return profile or profile_facilities(registry_facts.facility_facts())
+
+
+def _anomalies(last: QualitySnapshot | None, known: QualitySnapshot | None) -> dict[str, Any]:
+    """Return what the rules about the whole registry find: counts by rule, and the first of them.
+
+    A count that moved before the last snapshot stands still since; where none was found, nobody may have looked.
+    """
     if not settings.ETL_ANOMALY_DETECTION:
         return {"by_rule": {}, "found": [], "far": []}
+    anomalies: dict[str, Any] = known.anomalies if known else {"by_rule": {}}
+    if anomalies["by_rule"] and "count-off" not in anomalies["by_rule"]:
+        return anomalies
     by_rule: Counter[str] = Counter()
     found: list[dict[str, Any]] = []
     far: list[str] = []

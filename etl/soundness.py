@@ -53,7 +53,7 @@ def find_sound_sources(
     for name, files in inspections.items():
         try:
             rows = with_retries(partial(_file_rows, name, files, state.run))
-            _refuse_unsound(EVERY_SOURCE[name], files, allow_shrink=allow_shrink)
+            _refuse_unsound(EVERY_SOURCE[name], files, allow_shrink=allow_shrink, run=state.run)
             state.sha256[name] = _refuse_others(name, files, previewed.get(name))
             _note_drift(name, files, on_drift=on_drift, state=state)
         except EtlError as error:
@@ -90,7 +90,7 @@ def _file_row(source: str, inspection: Inspection, row: SourceFile) -> SourceFil
     return row
 
 
-def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink: bool) -> None:
+def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink: bool, run: ImportRun) -> None:
     """Raise the first file's error, or an error where a source holds nothing or much less than before."""
     for inspection in files:
         if inspection.error:
@@ -101,11 +101,11 @@ def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink
     if not records and not source.may_be_empty:
         message = f"{files[0].path.name}: holds no record; if that is right, import it with --allow-shrink"
         raise EmptySourceError(message)
-    run, before = _last_good_count(source.name)
+    earlier, before = _last_good_count(source.name, run)
     if records < before * (1 - LARGEST_LOSS):
         loss = 100 * (before - records) / before
         message = (
-            f"{source.name}: holds {records} records, {before} in run {run}: {loss:.0f} % fewer; "
+            f"{source.name}: holds {records} records, {before} in run {earlier}: {loss:.0f} % fewer; "
             "if that is right, import it with --allow-shrink"
         )
         raise ShrunkSourceError(message)
@@ -123,16 +123,16 @@ def _count_records(files: Sequence[Inspection]) -> int:
     return sum(inspection.sound.records for inspection in files if inspection.sound)
 
 
-def _last_good_count(source: str) -> tuple[int, int]:
-    """Return the last run that read the whole source and was not undone, and how many records it read; (0, 0) without."""
-    staged = SourceFile.objects.filter(source=source, is_staged=True, run__undone_by__isnull=True)
+def _last_good_count(source: str, run: ImportRun) -> tuple[int, int]:
+    """Return the last run before this one that read the whole source and was not undone, and its records; (0, 0) without."""
+    staged = SourceFile.objects.filter(source=source, is_staged=True, run__undone_by__isnull=True, run__lt=run.pk)
     counts = staged.values("run").annotate(read=Sum("records")).order_by("-run_id").values_list("run", "read")
     return with_retries(counts.first) or (0, 0)
 
 
 def _note_drift(source: str, files: Sequence[Inspection], *, on_drift: OnDrift, state: RunState) -> None:
     """Keep how a source's shape moved since its last good run; raises DriftedSourceError where that must not be."""
-    run, count = _last_good_count(source)
+    run, count = _last_good_count(source, state.run)
     before = SourceFile.objects.filter(run=run, source=source).values_list("profile", flat=True)
     drift = find_drift(
         source,

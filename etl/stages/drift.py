@@ -84,9 +84,9 @@ def _path_drift(path: str, was: "_Shape", is_now: "_Shape") -> Iterator[tuple[Ki
         yield Kind.NEW, f"{path} is new: it stands in {is_now.share(path):.0%} of the records"
     elif is_now.share(path) == 0 and was.has(path):
         yield Kind.VANISHED, f"{path} is gone: it stood in {was.share(path):.0%} of the records"
-    elif path and was.has(path) and is_now.has(path):
+    elif path and (was.has(path) or is_now.has(path)):
         types, earlier = is_now.types(path), was.types(path)
-        if earlier and types - earlier:
+        if earlier and types - earlier and was.has(path) and is_now.has(path):
             text = f"{path} holds {' or '.join(sorted(types))}, {' or '.join(sorted(earlier))} before"
             yield (Kind.MIXED if types & earlier else Kind.RETYPED), text
         if abs(is_now.stated(path) - was.stated(path)) > JUMP:

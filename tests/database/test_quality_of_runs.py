@@ -19,6 +19,8 @@ from etl.rejects import RejectFilter, replay
 from etl.stages.drift import OnDrift
 from etl.stages.quality import TARGETS, WEIGHTS, metric_of
 from etl.statement import reconcile_rows
+from etl.undo import undo_import
+from facilities.export import Audience, Export, Format, write_export
 from facilities.models import Facility
 from geography.models import County
 from tests.world import MANIFEST, RAW, provider, read_source, run_import, write_providers, write_source
@@ -119,6 +121,43 @@ def test_a_second_run_of_the_same_files_measures_the_same(imported: dict[str, An
     for part in ("data_profiling", "anomaly_detection", "rules", "quality_score", "recommendations", "schema_drift"):
         assert second[part] == first[part], part
     assert [row["run"] for row in second["trend"]] == [imported["run"], again["run"]]
+
+
+def test_what_is_switched_off_is_left_out_of_an_unchanged_registry_too(imported: dict[str, Any], settings: Any) -> None:
+    settings.ETL_ANOMALY_DETECTION = settings.ETL_DATA_PROFILING = False
+    without = read_report(run_import(RAW)["run"])
+    assert (without["data_profiling"], without["anomaly_detection"]) == (None, {"by_rule": {}, "found": []})
+    settings.ETL_ANOMALY_DETECTION = settings.ETL_DATA_PROFILING = True
+    again, first = read_report(run_import(RAW)["run"]), read_report(imported["run"])
+    assert again["anomaly_detection"] == first["anomaly_detection"] != {"by_rule": {}, "found": []}
+    assert again["data_profiling"]["completeness"] == first["data_profiling"]["completeness"]
+
+
+def test_a_source_that_only_repeats_what_is_known_stands_in_the_profile(db: None, tmp_path: Path) -> None:
+    write_providers(tmp_path, [provider(n) for n in range(8)])
+    run_import(tmp_path, "other_services")
+    with (tmp_path / "canonical.json").open("w", encoding="utf-8") as out:
+        write_export(Export(Format.JSON, Audience.INTERNAL), out)
+    summary = run_import(tmp_path, "canonical")
+    assert summary["totals"]["unchanged"] + summary["totals"]["merged"] == 8
+    assert read_report()["data_profiling"]["by_source"]["canonical"]["facilities"] == 8
+
+
+def test_a_count_that_moved_is_told_once(db: None, tmp_path: Path) -> None:
+    for many, told in ((80, 0), (120, 4), (120, 0)):  # spread over four counties
+        write_providers(tmp_path, [provider(n) for n in range(many)])
+        run_import(tmp_path, "other_services")
+        assert read_report()["anomaly_detection"]["by_rule"].get("count-off", 0) == told
+
+
+def test_counts_are_compared_with_a_run_that_stands(db: None, tmp_path: Path) -> None:
+    write_providers(tmp_path, [provider(n) for n in range(80)])
+    run_import(tmp_path, "other_services")
+    write_providers(tmp_path, [provider(n) for n in range(120)])
+    undo_import(run_import(tmp_path, "other_services")["run"], user=User.import_user())
+    write_providers(tmp_path, [provider(n) for n in range(81)])
+    run_import(tmp_path, "other_services")
+    assert "count-off" not in read_report()["anomaly_detection"]["by_rule"]
 
 
 def test_every_row_is_accounted_for(imported: dict[str, Any]) -> None:
@@ -254,6 +293,15 @@ def test_a_member_that_vanishes_is_refused_where_that_is_asked_for(db: None, tmp
     assert summary["status"] == "failed"
     assert "import it with --on-drift warn" in summary["sources"]["other_services"]["error"]
     assert Facility.objects.count() == before
+
+
+def test_a_resumed_run_tells_how_a_shape_moved_since_the_run_before(db: None, tmp_path: Path) -> None:
+    write_providers(tmp_path, [provider(n) for n in range(8)])
+    run_import(tmp_path, "other_services")
+    write_providers(tmp_path, [{k: v for k, v in provider(n).items() if k != "contact"} for n in range(8)])
+    interrupt(tmp_path, "other_services", at="pass 2")
+    run_import(tmp_path, "other_services", resume=True)
+    assert [move["kind"] for move in read_report()["schema_drift"]] == ["path-vanished"]
 
 
 def test_a_source_is_compared_with_its_last_run_and_not_with_its_first(db: None, tmp_path: Any) -> None:

@@ -37,11 +37,17 @@ def without(name):
         ([RECORD | {"phone": " "}] * 5 + [RECORD] * 5, [(Kind.JUMPED, "phone", False)]),
         ([RECORD | {"phone": None}] * 1 + [RECORD] * 9, []),
         ([RECORD | {"Safe House Amani": 1}] + [RECORD] * 9, []),  # one record's member may be a value
+        ([without("phone")] * 9 + [RECORD], [(Kind.JUMPED, "phone", False)]),  # all but one lost it
         ([RECORD] * 12, []),
     ],
 )
 def test_a_move_is_named_with_its_path(now, moves):
     assert [(move.kind, move.path, move.is_breaking) for move in drift(TEN, now)] == moves
+
+
+def test_a_member_that_was_one_records_and_is_now_everybodys_is_named():
+    before = [RECORD | {"email": "a@b.co"}] + [RECORD] * 9
+    assert [move.kind for move in drift(before, [RECORD | {"email": "a@b.co"}] * 10)] == [Kind.JUMPED]
 
 
 def test_whole_and_broken_numbers_are_one_type():
