@@ -27,7 +27,7 @@ from etl.uploads import forget, sha256_of, size_of
 
 log = structlog.get_logger(__name__)
 Kind, Phase, State = RunRequest.Kind, RunRequest.Phase, RunRequest.State
-BYTES_PER_RECORD = 400  # the seven lists hold 240 to 700 bytes a record: their size tells how many, unread
+BYTES_PER_RECORD = 400  # the seven lists hold 190 to 700 bytes a record: their size tells how many, unread
 OPEN = (State.QUEUED, State.READY, State.REFUSED, State.FAILED, State.INTERRUPTED)  # may be cancelled
 # of the lock that says that a request is being worked on; the lower half is its number, the upper is of no other lock
 _LOCK = 0x47565251 << 32
