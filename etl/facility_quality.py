@@ -11,13 +11,13 @@ from core.crypto import Unreadable
 from etl.facility_rows import existing_state
 from etl.models import DuplicatePair, QualitySnapshot, SourceRecord
 from etl.reference import reference_around
-from etl.registry_facts import last_read, listed_records
+from etl.registry_facts import last_read, listed_records, records_elsewhere
 from etl.sources import ENTERED
 from etl.stages.canonical import to_canonical
 from etl.stages.plan import FIELDS
 from etl.stages.quality import Faults, score
 from etl.stages.records import Contact, FacilityRecord, Position, Share
-from etl.stages.rules import find_rule_breaks
+from etl.stages.rules import FAR_FROM_COUNTY, find_rule_breaks
 from etl.stages.validate import find_schema_errors
 from facilities.completeness import completeness
 from facilities.models import Facility
@@ -52,11 +52,17 @@ def validate_facility(facility: Facility, *, now: datetime | None = None) -> Fac
     unfit = find_schema_errors(to_canonical(record), schema="canonical_facility", rule="canonical-schema")
     places = {name: getattr(record, name) for name in ("county_code", "constituency_code", "ward_code")}
     broken = find_rule_breaks(record, reference_around(**places))
-    percents = _percents(facility, is_sound=not unfit and not broken, now=now or timezone.now())
+    anomalies = _anomalies(facility)
+    percents = _percents(
+        facility,
+        is_sound=not unfit and not broken,
+        is_far=FAR_FROM_COUNTY in anomalies,
+        now=now or timezone.now(),
+    )
     return FacilityQuality(
         schema_valid=not unfit,
         business_rules_valid=not broken,
-        anomalies_detected=_anomalies(facility),
+        anomalies_detected=anomalies,
         quality_score=score(percents),
         findings=tuple(f"{finding.rule}: {finding.field}" for finding in (*unfit, *broken)),
     )
@@ -88,12 +94,16 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, str) else value
 
 
-def _percents(facility: Facility, *, is_sound: bool, now: datetime) -> dict[str, float | None]:
-    records = list(listed_records().filter(facility=facility).select_related("latest_version").defer(*_SEALED))
+def _percents(facility: Facility, *, is_sound: bool, is_far: bool, now: datetime) -> dict[str, float | None]:
+    """Return the five metrics of one facility: what lowers the registry's by it lowers its own."""
+    listed = listed_records().filter(facility=facility)
+    records = list(listed.select_related("latest_version").defer(*_SEALED))
     faults = Faults()
     for record in records:
         faults.add(record.pk, record.source, record.latest_version.findings if record.latest_version else [])
+    faults.inconsistent |= records_elsewhere(listed)
     loaded = sum(record.outcome != SourceRecord.Outcome.REJECTED for record in records)
+    consistent = 0 if is_far else loaded - len(faults.inconsistent)
     read = {source: run.started_at for source, run in last_read().items()}
     oldest = now - timedelta(hours=settings.ETL_FRESH_HOURS)
     sources = {record.source for record in records if record.source in read}
@@ -104,7 +114,7 @@ def _percents(facility: Facility, *, is_sound: bool, now: datetime) -> dict[str,
     return {
         "completeness": float(completeness(facility.known).percent),
         "accuracy": (Share(accurate, len(records)).percent if records else 100.0) if is_sound else 0.0,
-        "consistency": Share(loaded - len(faults.inconsistent), loaded).percent,
+        "consistency": Share(consistent, loaded).percent,
         "timeliness": Share(sum(read[source] >= oldest for source in sources), len(sources)).percent,
         "uniqueness": 0.0 if in_doubt else 100.0,
     }
@@ -115,5 +125,9 @@ _SEALED = ("latest_version__raw", "latest_version__standardised")
 
 def _anomalies(facility: Facility) -> tuple[str, ...]:
     last = QualitySnapshot.objects.only("anomalies").first()
-    found = last.anomalies["found"] if last else []
-    return tuple(dict.fromkeys(one["rule"] for one in found if facility.facility_code in one["facilities"]))
+    if last is None:
+        return ()
+    code = facility.facility_code
+    rules = [one["rule"] for one in last.anomalies["found"] if code in one["facilities"]]
+    rules += [FAR_FROM_COUNTY] if code in last.anomalies["far"] else []  # all are in there, beyond MOST_KEPT too
+    return tuple(dict.fromkeys(rules))

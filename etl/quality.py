@@ -20,7 +20,7 @@ from etl.stages.profile import profile_facilities
 from etl.stages.quality import TARGETS, Counts, Faults, Metric, measure, metric_as_json, score
 from etl.stages.recommend import Situation, recommend
 from etl.stages.records import Anomaly, Share
-from etl.stages.rules import DATASET_RULES, Dataset
+from etl.stages.rules import DATASET_RULES, FAR_FROM_COUNTY, Dataset
 from facilities.models import Facility
 
 MOST_KEPT = 200  # anomalies of a snapshot; all are counted
@@ -45,7 +45,7 @@ def measure_run(run: ImportRun, facts: RunFacts, *, now: datetime | None = None)
     """
     now = now or timezone.now()
     newest = AuditEntry.objects.aggregate(newest=Max("audit_id"))["newest"] or 0
-    last = QualitySnapshot.objects.exclude(run=run).filter(run__undone_by__isnull=True).first()
+    last = snapshot_before(run.pk)
     known = last if last and _is_as_it_was(last, newest) else None
     profile = _profile(known)
     found = _anomalies(last, known)
@@ -72,6 +72,11 @@ def measure_run(run: ImportRun, facts: RunFacts, *, now: datetime | None = None)
     }
     snapshot, _ = QualitySnapshot.objects.update_or_create(run=run, defaults=kept)
     return snapshot
+
+
+def snapshot_before(run: int) -> QualitySnapshot | None:
+    """Return the last snapshot before that of a run; what was undone is nothing to compare with."""
+    return QualitySnapshot.objects.filter(run__lt=run, run__undone_by__isnull=True).first()
 
 
 def percents_of(snapshot: QualitySnapshot | None) -> dict[str, float | None]:
@@ -113,7 +118,7 @@ def _anomalies(last: QualitySnapshot | None, known: QualitySnapshot | None) -> d
     far: list[str] = []
     for anomaly in _find_anomalies(last):
         by_rule[anomaly.rule] += 1
-        far += anomaly.facilities if anomaly.rule == "position-far-from-county" else ()
+        far += anomaly.facilities if anomaly.rule == FAR_FROM_COUNTY else ()
         if len(found) < MOST_KEPT:
             found.append(_as_json(anomaly))
     return {"by_rule": dict(by_rule.most_common()), "found": found, "far": far}

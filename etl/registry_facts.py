@@ -55,12 +55,13 @@ def records_with_findings() -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
     return found.values_list("pk", "source", "latest_version__findings").iterator(chunk_size=CHUNK)
 
 
-def records_elsewhere() -> dict[int, str]:
-    """Return the records (number -> source) that name another county than the facility which they stand for.
+def records_elsewhere(listed: QuerySet[SourceRecord] | None = None) -> dict[int, str]:
+    """Return the records (number -> source), of these or of all listed ones, that name another county than their facility's.
 
     Where a person moved the facility, the person is right.
     """
-    found = listed_records().exclude(outcome="rejected").exclude(county_code="").filter(facility__isnull=False)
+    records = listed_records() if listed is None else listed
+    found = records.exclude(outcome="rejected").exclude(county_code="").filter(facility__isnull=False)
     elsewhere = found.exclude(county_code=F("facility__county__county_code"))
     return dict(elsewhere.exclude(facility__pins__target="county_id").values_list("pk", "source"))
 

@@ -13,6 +13,7 @@ from etl.stages.records import Anomaly, FacilityRecord, Finding, Reference, Seve
 from geography.distance import distance_km
 from geography.gazetteer import Level
 
+FAR_FROM_COUNTY = "position-far-from-county"
 FAR_FROM_COUNTY_KM = 150.0  # Turkana, the largest county, is about 300 km long
 FEWEST_POSITIONS = 5  # a median of fewer says nothing
 MANY_FACILITIES = 10
@@ -164,7 +165,7 @@ def positions_far_from_their_county(dataset: Dataset) -> Iterator[Anomaly]:
             away_km = distance_km(centre, (latitude, longitude))
             if away_km > FAR_FROM_COUNTY_KM:
                 message = f"{code} lies {away_km:.0f} km from the middle of its county's facilities"
-                yield Anomaly("position-far-from-county", "position", message, "check its coordinates", (code,))
+                yield Anomaly(FAR_FROM_COUNTY, "position", message, "check its coordinates", (code,))
 
 
 def facilities_on_one_point(dataset: Dataset) -> Iterator[Anomaly]:

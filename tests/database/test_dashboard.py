@@ -10,6 +10,7 @@ from django.utils import timezone
 from etl.facility_quality import validate_facility
 from etl.models import ImportRun, QualitySnapshot
 from facilities.models import Facility, FacilityContact
+from geography.models import County
 from tests.site import visitor
 from tests.world import RAW, run_import
 
@@ -140,6 +141,15 @@ def test_a_contact_that_breaks_a_rule_makes_a_facility_invalid(imported: dict[st
     assert quality.quality_score is not None
     assert sound is not None
     assert quality.quality_score < sound
+
+
+def test_a_facility_in_another_county_than_its_record_says_is_less_consistent(imported: dict[str, Any]) -> None:
+    facility = Facility.objects.with_details().get(pk=open_one().pk)
+    before = validate_facility(facility)
+    elsewhere = County.objects.exclude(pk=facility.county_id)[0]
+    Facility.objects.filter(pk=facility.pk).update(county=elsewhere, constituency=None, ward=None)
+    now = validate_facility(facility)
+    assert (before.quality_score or 0) - (now.quality_score or 0) == pytest.approx(20)  # the weight of consistency
 
 
 def test_a_facilitys_page_says_its_quality(imported: dict[str, Any]) -> None:
