@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from etl.errors import UnknownRunError
 from etl.models import ImportRun, QualitySnapshot, SourceFile
+from etl.quality import snapshot_before
 from etl.registry_facts import OUTCOMES, listed_records
 from etl.stages.drift import merge_profiles
 from etl.stages.quality import NO_FAULT, TARGETS, metric_of
@@ -37,7 +38,7 @@ def read_report(number: int | None = None) -> dict[str, Any]:
     snapshot = snapshots.first() if number is None else snapshots.filter(run=number).first()
     if snapshot is None:
         raise UnknownRunError(_why_none(number))
-    before = snapshots.filter(run__lt=snapshot.run_id, run__undone_by__isnull=True).first()
+    before = snapshot_before(snapshot.run_id)
     return {
         "timestamp": timezone.localtime(snapshot.measured_at).isoformat(timespec="seconds"),
         "run": snapshot.run_id,

@@ -34,7 +34,6 @@ def rejects_page(request: HttpRequest, context: Mapping[str, Any]) -> HttpRespon
         "title": "Rejects",
         "blocks": rejects_by_rule(),
         "may_act": may(request.user, Action.TRANSFORM),
-        "may_alias": may(request.user, Action.TRANSFORM) and may(request.user, Action.WRITE),
     }
     return TemplateResponse(request, TEMPLATE, {**context, **content})
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RuleWords:
-    """A rule's title, its meaning and the way out; `takes_alias`: the page of a reject offers to add one."""
+    """A rule's title, its meaning and the way out."""
 
     title: str
     means: str
     to_do: str
-    takes_alias: bool = False
 
 
 _AT_SOURCE = "Ask whoever keeps the list to mend the record, then import again. Discard it if it is no place at all."
@@ -22,7 +21,6 @@ RULE_WORDS: Mapping[str, RuleWords] = {
         "No county can be read off the record: its text is misspelt, names a town, or is not there.",
         "Open one and say which county its text means: that adds an alias and loads all that wrote it so. Where no county "
         "is given at all, mend it at the source.",
-        takes_alias=True,
     ),
     "hierarchy-invalid": RuleWords(
         "Places that do not fit together",
@@ -57,6 +55,7 @@ RULE_WORDS: Mapping[str, RuleWords] = {
         "Remove survivors' data at its source. This registry takes facilities only.",
     ),
     "record-not-an-object": RuleWords("No record", "Something else stands where a record should.", _AT_SOURCE),
+    "record-too-long": RuleWords("Too long", "The record is longer than any of ours, and was not read.", _AT_SOURCE),
     "duplicate-key": RuleWords("A member twice", "One member stands twice in the record: which counts?", _AT_SOURCE),
     "forbidden-character": RuleWords(
         "Forbidden character", "A text holds a character that no database text can hold.", _AT_SOURCE
@@ -70,7 +69,7 @@ RULE_WORDS: Mapping[str, RuleWords] = {
     "record-unreadable": RuleWords("Cannot be read", "A mapping or a rule failed on the record.", _REPORT),
     "database-refused": RuleWords("Refused by the database", "The database would not take the record.", _REPORT),
 }  # fmt: skip
-OF_PLACES = frozenset({"county-unknown"})
+OF_PLACES = frozenset({"county-unknown"})  # the page of a reject offers to add an alias
 _OTHER = RuleWords("", "The record breaks this rule.", _AT_SOURCE)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from django.db.models import Count
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -13,7 +13,7 @@ from core.advisory_locks import is_taken
 from core.roles import Action, may
 from etl.lock import LOCK
 from etl.models import ImportRun, QualitySnapshot, SourceRecord, SourceRecordVersion
-from etl.quality import percents_of
+from etl.quality import percents_of, snapshot_before
 from etl.registry_facts import OUTCOMES
 from etl.request_page import STEPS, step_of
 from etl.stages.quality import TARGETS
@@ -90,8 +90,7 @@ def quality_of(run: ImportRun) -> SafeString | str:
     snapshot = QualitySnapshot.objects.filter(run=run).first()
     if snapshot is None:
         return "not measured"
-    before = QualitySnapshot.objects.filter(run__lt=run.pk, run__undone_by__isnull=True).first()
-    earlier, now = percents_of(before), percents_of(snapshot)
+    earlier, now = percents_of(snapshot_before(run.pk)), percents_of(snapshot)
     rows = format_html_join(
         "",
         '<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>',
@@ -183,7 +182,4 @@ def buttons_of(run: ImportRun, user: Any) -> dict[str, Any]:
 
 def _report_of(run: ImportRun) -> str:
     """Return the address of the run's report; "" where there is none."""
-    try:
-        return reverse("admin:etl_importrun_report", args=[run.pk]) if "sources" in run.summary else ""
-    except NoReverseMatch:
-        return ""
+    return reverse("admin:etl_importrun_report", args=[run.pk]) if "totals" in run.summary else ""
