@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin_pages import ReadOnlyAdmin
+from core.row_numbers import row_number
 from etl.assessment import hide_headings
 from etl.models import SourceRecord
 from etl.run_admin import STATUS_COLOURS
@@ -44,19 +45,15 @@ class RunFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
         chosen = request.GET.get("run", "")
-        return [(chosen, f"Run {chosen}")] if _is_number(chosen) else []
+        return [(chosen, f"Run {chosen}")] if row_number(chosen) else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        chosen = self.value() or ""
-        return self.chosen(queryset, chosen) if _is_number(chosen) else queryset
+        run = row_number(self.value() or "")
+        return self.chosen(queryset, run) if run else queryset
 
-    def chosen(self, queryset: QuerySet[Any], run: str) -> QuerySet[Any]:
+    def chosen(self, queryset: QuerySet[Any], run: int) -> QuerySet[Any]:
         """Return what the page shows of this run."""
-        return queryset.filter(last_seen_run=int(run))
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 19
+        return queryset.filter(last_seen_run=run)
 
 
 @admin.register(SourceRecord)

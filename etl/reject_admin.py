@@ -75,9 +75,9 @@ class WaitingFilter(SimpleListFilter):
 class RejectsOfRunFilter(RunFilter):
     """The rejects that a run's statement counts: of records that it saw last, read anew by it or as they were before."""
 
-    def chosen(self, queryset: QuerySet[SourceRecordVersion], run: str) -> QuerySet[SourceRecordVersion]:
+    def chosen(self, queryset: QuerySet[SourceRecordVersion], run: int) -> QuerySet[SourceRecordVersion]:
         """Return the rejects of this run."""
-        records = SourceRecord.objects.filter(last_seen_run=int(run), outcome=SourceRecord.Outcome.REJECTED)
+        records = SourceRecord.objects.filter(last_seen_run=run, outcome=SourceRecord.Outcome.REJECTED)
         return queryset.filter(pk__in=records.values("latest_version"))
 
 

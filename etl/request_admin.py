@@ -17,6 +17,7 @@ from core.admin_pages import ReadOnlyAdmin
 from core.middleware import in_own_transactions
 from core.models import User
 from core.roles import Action, may
+from core.row_numbers import row_number
 from etl.models import RunRequest
 from etl.request_forms import OptionsForm, ServerForm, UploadForm
 from etl.request_page import heading_of, page_of, step_of, watched_state
@@ -162,8 +163,5 @@ class RunRequestAdmin(ReadOnlyAdmin):
 
     @staticmethod
     def _find(object_id: str) -> RunRequest | None:
-        number = unquote(object_id)
-        if not (number.isascii() and number.isdecimal() and len(number) < 19):
-            return None
         found = RunRequest.objects.select_related("asked_by", "confirmed_by", "run", "of_run")
-        return found.filter(pk=number).first()
+        return found.filter(pk=row_number(unquote(object_id))).first()

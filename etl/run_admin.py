@@ -15,6 +15,7 @@ from core.admin_pages import ReadOnlyAdmin, RoleTabularInline
 from core.middleware import in_own_transactions
 from core.models import User
 from core.roles import Action, may
+from core.row_numbers import row_number
 from etl.models import ImportRun, SourceFile
 from etl.quality_reporting import run_report
 from etl.run_page import buttons_of, duration_of, effort_of, quality_of, statement_of
@@ -156,10 +157,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
 
     @staticmethod
     def _find(object_id: str) -> ImportRun | None:
-        number = unquote(object_id)
-        if not (number.isascii() and number.isdecimal() and len(number) < 19):
-            return None
-        return ImportRun.objects.select_related("undone_by").filter(pk=number).first()
+        return ImportRun.objects.select_related("undone_by").filter(pk=row_number(unquote(object_id))).first()
 
     # columns and fields
 

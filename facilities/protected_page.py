@@ -15,6 +15,7 @@ from core.approvals import ApprovalError, Kind, State, ask, may_ask
 from core.crypto import CANNOT_BE_READ
 from core.models import Approval, User
 from core.roles import Action, may
+from core.row_numbers import row_number
 from facilities.corrections import COLUMNS, WARD, add_contact, correct, take_contact_away
 from facilities.models import ContactType, Facility, FacilityContact
 from facilities.pin_targets import POSITION
@@ -104,7 +105,7 @@ def _verify(request: HttpRequest, facility: Facility) -> None:
         raise PermissionDenied
     assert isinstance(request.user, User)
     number = request.POST.get("what", "").removeprefix("contact:")
-    contact = FacilityContact.objects.filter(facility=facility, pk=number).first() if number.isdecimal() else None
+    contact = FacilityContact.objects.filter(facility=facility, pk=row_number(number)).first()
     if contact is None:
         raise ValidationError("Choose a contact that is recorded.")
     verify(contact, request.POST.get("method", ""), user=request.user)
@@ -122,7 +123,7 @@ def _set(request: HttpRequest, facility: Facility, contact_form: ContactForm) ->
     what, value = request.POST.get("what", ""), request.POST.get("value", "")
     kind, _, number = what.partition(":")
     if kind in {"contact", "new"}:
-        replaced = facility.contacts.filter(pk=number).first() if kind == "contact" and number.isdecimal() else None
+        replaced = facility.contacts.filter(pk=row_number(number)).first() if kind == "contact" else None
         contact_type = replaced.contact_type_id if replaced else number if kind == "new" else ""
         if value.strip() or not replaced:
             form = contact_form({"contact_type": contact_type, "contact_value": value})

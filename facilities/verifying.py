@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from core.models import User
+from core.row_numbers import row_number
 from facilities.models import FacilityContact
 
 METHODS = dict(FacilityContact.Verification.choices)
@@ -45,7 +46,7 @@ def seen(contact: FacilityContact) -> str:
 def find_seen(text: str) -> FacilityContact | None:
     """Return the contact that seen() named; None where it is gone, or says something else by now."""
     number, _, index = text.partition("-")
-    if not (number.isdecimal() and len(number) < 19 and len(index) == _SEEN_DIGITS):
+    if len(index) != _SEEN_DIGITS:
         return None
     contacts = FacilityContact.objects.select_related("facility", "contact_type").select_for_update(of=("self",))
-    return contacts.filter(pk=number, value_index__startswith=index).first()
+    return contacts.filter(pk=row_number(number), value_index__startswith=index).first()
