@@ -1,4 +1,4 @@
-"""The registry's main page. etl/admin.py adds the tab of sources."""
+"""The registry's main page. etl/admin.py adds the tabs of sources and pins."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -99,7 +99,7 @@ class FacilityAdmin(RoleAdmin):
 
     @staticmethod
     def read_contacts(_: str) -> Sequence[str]:
-        """Return the contacts that a search names, as they are recorded; etl/admin.py knows how they are written."""
+        """Return the contacts that a search names, as they are recorded; etl/facility_tabs.py knows how they are written."""
         return ()
 
     def get_search_results(

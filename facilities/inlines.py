@@ -7,10 +7,10 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin_pages import RoleStackedInline, RoleTabularInline
-from core.masking import mask
 from facilities.forms import ContactForm, ContactFormSet, CoordinateForm
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
 from facilities.protection import HIDDEN
+from facilities.shown_contacts import show
 from facilities.small_map import MAP_SCRIPTS, MAP_STYLES, small_map
 from facilities.verifying import METHODS, seen, verified_text
 
@@ -57,11 +57,8 @@ class ContactInline(RoleTabularInline):
 
     @display(description="Value")
     def shown_value(self, contact: FacilityContact) -> str:
-        """Return a hotline whole, anything else masked, and nothing of a confidential place."""
-        if contact.facility.is_confidential:
-            return HIDDEN
-        is_public = contact.contact_type.code == "hotline"
-        return str(contact.contact_value) if is_public else mask(str(contact.contact_value))
+        """Return a help line whole, anything else masked, and nothing of a confidential place."""
+        return HIDDEN if contact.facility.is_confidential else show(contact, whole=False).value
 
     @display(description="Verified")
     def verified(self, contact: FacilityContact) -> str:
