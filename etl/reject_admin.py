@@ -26,9 +26,9 @@ from etl.models import SourceRecord, SourceRecordVersion
 from etl.quality_reporting import lowers
 from etl.record_admin import RunFilter, findings_list_of
 from etl.reject_list import RejectList
-from etl.rejects import STATES, RejectFilter, discard, find_waiting, replay
+from etl.rejects import STATES, RejectFilter, discard, find_waiting
 from etl.rejects_by_rule import known_rules
-from etl.rejects_page import rejects_page
+from etl.rejects_page import rejects_page, tell_replayed
 from etl.rule_words import words_of
 from etl.run_admin import STATUS_COLOURS
 from etl.shown_records import ShownRecord, fields_as_read, read_kinds, show, staged_of
@@ -160,20 +160,11 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Replay the chosen rejects", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:
-        assert isinstance(request.user, User)
         ids = tuple(chosen.filter(state__in=STATES["all"]).values_list("source_record", flat=True))
-        try:
-            summary = replay(RejectFilter(ids=ids, state="all"), user=request.user) if ids else None
-        except (EtlError, KeysDoNotFitError) as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return
-        if summary is None:
+        if ids:
+            tell_replayed(request, RejectFilter(ids=ids, state="all"))
+        else:
             self.message_user(request, "None of these is a reject; only rejects can be replayed.", messages.WARNING)
-            return
-        totals = summary["totals"]
-        loaded = totals["read"] - totals["rejected"]
-        text = f"Run {summary['run']}: {totals['read']} replayed, {loaded} loaded, {totals['rejected']} still rejected."
-        self.message_user(request, text, messages.SUCCESS if loaded else messages.WARNING)
 
     @admin.action(description="Discard the chosen rejects", permissions=["replay"])
     def discard_selected(self, request: HttpRequest, chosen: QuerySet[SourceRecordVersion]) -> None:

@@ -58,12 +58,11 @@ def _act(request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
 def tell_replayed(request: HttpRequest, wanted: RejectFilter) -> None:
     """Replay rejects, as many as a request may, and tell the person what came of it."""
     assert isinstance(request.user, User)
-    found = find(wanted)
-    numbers = tuple(found.values_list("source_record", flat=True)[:MOST_REPLAYED])
-    if not numbers:
-        messages.warning(request, "No reject waits under this rule any more.")
-        return
     try:
+        numbers = tuple(find(wanted).values_list("source_record", flat=True)[:MOST_REPLAYED])
+        if not numbers:
+            messages.warning(request, "No reject waits under this rule any more.")
+            return
         summary = replay(RejectFilter(ids=numbers, state=wanted.state), user=request.user)
     except (EtlError, KeysDoNotFitError) as error:
         messages.error(request, str(error))

@@ -16,6 +16,7 @@ from etl.models import ImportRun, QualitySnapshot, SourceRecord, SourceRecordVer
 from etl.quality import percents_of, snapshot_before
 from etl.registry_facts import OUTCOMES
 from etl.request_page import STEPS, step_of
+from etl.stages.page import percent_text
 from etl.stages.quality import TARGETS
 from etl.stages.report import COLUMNS, effort
 
@@ -94,7 +95,7 @@ def quality_of(run: ImportRun) -> SafeString | str:
     rows = format_html_join(
         "",
         '<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>',
-        ((name, _percent(now[name]), _goal(name, now[name]), _change(earlier[name], now[name])) for name in now),
+        ((name, percent_text(now[name]), _goal(name, now[name]), _change(earlier[name], now[name])) for name in now),
     )
     head = format_html_join(
         "", '<th scope="col">{}</th>', (("metric",), ("now",), ("target",), ("since the run before",))
@@ -104,10 +105,6 @@ def quality_of(run: ImportRun) -> SafeString | str:
         head,
         rows,
     )
-
-
-def _percent(value: float | None) -> str:
-    return "not measurable" if value is None else f"{value:.1f} %"
 
 
 def _goal(name: str, value: float | None) -> str:

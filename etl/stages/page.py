@@ -51,6 +51,11 @@ ol.next code { display: inline-block; padding: .1rem .4rem; background: var(--so
 """
 
 
+def percent_text(value: float | None) -> str:
+    """Return a percentage in words."""
+    return "not measurable" if value is None else f"{value:.1f} %"
+
+
 def page(title: str, subtitle: str, parts: Iterable[str]) -> str:
     """Return a whole document; the parts are HTML, title and subtitle are text."""
     return (

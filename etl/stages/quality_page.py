@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from etl.stages.charts import bar, line_chart, stacked_bars
-from etl.stages.page import page, section, table
+from etl.stages.page import page, percent_text, section, table
 
 METRIC_MEANS: Mapping[str, str] = {
     "completeness": "required values that facilities in service state: name, code, place down to the constituency",
@@ -25,12 +25,12 @@ def to_text(report: Report) -> str:
 
 def _text_lines(report: Report) -> Iterator[str]:
     yield f"Quality at run {report['run']}, {report['timestamp']}: {report['total_records']} facilities in service"
-    yield f"score {_percent(report['quality_score'])}{_since(report)}"
+    yield f"score {percent_text(report['quality_score'])}{_since(report)}"
     for name, metric in report["quality_metrics"].items():
         mark = "ok  " if metric["met"] else "LOW "
         share = f"{metric['numerator']} of {metric['denominator']}"
         goal = f"target {metric['target']:.0f} %"
-        yield f"  {mark}{name:<13}{_percent(metric['percent']):>15}  {goal}  {share}: {METRIC_MEANS[name]}"
+        yield f"  {mark}{name:<13}{percent_text(metric['percent']):>15}  {goal}  {share}: {METRIC_MEANS[name]}"
     verified = report["quality_metrics"]["timeliness"]["contact_verification"]
     yield f"contacts verified lately: {verified['numerator']} of {verified['denominator']}"
     yield "found by rule:" if report["rules"] else "found by rule: nothing"
@@ -79,8 +79,8 @@ def sections(report: Report) -> list[str]:
 
 
 def _score(report: Report) -> str:
-    tiles = [("score", _percent(report["quality_score"]), False)]
-    tiles += [(name, _percent(m["percent"]), not m["met"]) for name, m in report["quality_metrics"].items()]
+    tiles = [("score", percent_text(report["quality_score"]), False)]
+    tiles += [(name, percent_text(m["percent"]), not m["met"]) for name, m in report["quality_metrics"].items()]
     cells = "".join(
         f'<div class="tile{" bad" if is_bad else ""}"><b>{escape(said)}</b>{escape(name)}'
         f"{' (below its target)' if is_bad else ''}</div>"
@@ -106,11 +106,11 @@ def _metrics(report: Report) -> str:
             bar(
                 part,
                 share["percent"] or 0,
-                f"{_percent(share['percent'])} · {share['numerator']} of {share['denominator']}",
+                f"{percent_text(share['percent'])} · {share['numerator']} of {share['denominator']}",
             )
             for part, share in sorted(of.items())
         )
-        whole = f"{_percent(metric['percent'])} · {metric['numerator']} of {metric['denominator']}"
+        whole = f"{percent_text(metric['percent'])} · {metric['numerator']} of {metric['denominator']}"
         verdict = (
             '<span class="good">meets its target</span>'
             if metric["met"]
@@ -181,7 +181,7 @@ def _completeness(report: Report) -> str:
         bar(
             name.replace("_", " "),
             share["percent"] or 0,
-            f"{_percent(share['percent'])} · {share['numerator']} of {share['denominator']}",
+            f"{percent_text(share['percent'])} · {share['numerator']} of {share['denominator']}",
         )
         for name, share in _fields(profile)
     )
@@ -220,7 +220,7 @@ def _counted(title: str, counts: Mapping[str, int]) -> str:
 def _uniqueness(report: Report) -> str:
     found = report["data_profiling"].get("uniqueness", {}) if report["data_profiling"] else {}
     rows = [
-        (name.replace("_", " "), share["denominator"], share["numerator"], _percent(share["percent"]))
+        (name.replace("_", " "), share["denominator"], share["numerator"], percent_text(share["percent"]))
         for name, share in found.items()
     ]
     return section("Distinct values", table(("what", "stated", "distinct", "share"), rows)) if rows else ""
@@ -257,11 +257,7 @@ def _since(report: Report) -> str:
         return ""
     change = report["quality_score"] - before["score"]
     way = "as before" if abs(change) < 0.005 else f"{'up' if change > 0 else 'down'} {abs(change):.2f} points since"
-    return f", {way} (run {before['run']}: {_percent(before['score'])})"
-
-
-def _percent(value: float | None) -> str:
-    return "not measurable" if value is None else f"{value:.1f} %"
+    return f", {way} (run {before['run']}: {percent_text(before['score'])})"
 
 
 def _short(value: float | None) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from etl.stages.charts import bar
-from etl.stages.page import page, section, table
+from etl.stages.page import page, percent_text, section, table
 from etl.stages.quality_page import sections
 
 COLUMNS = ("read", "created", "updated", "unchanged", "merged", "rejected", "missing")
@@ -55,7 +55,7 @@ def remarks(summary: Mapping[str, Any]) -> list[str]:
     """Return what stands under the table: warnings, rejects, duplicates, quality; a line each."""
     warnings = [f"warning: {text}" for text in summary["warnings"]]
     rejects = ", ".join(f"{rule} {count}" for rule, count in summary["rejects_by_rule"].items())
-    quality = ", ".join(f"{name} {_percent(value)}" for name, value in summary["quality"].items())
+    quality = ", ".join(f"{name} {percent_text(value)}" for name, value in summary["quality"].items())
     pairs = summary["duplicates"]
     return [
         *warnings,
@@ -93,10 +93,6 @@ def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
 def _missing_record(record: Mapping[str, Any]) -> str:
     code = record["facility_code"]
     return f"{record['file']} {record['pointer']}{f' ({code})' if code else ''}, since run {record['since_run']}"
-
-
-def _percent(value: float | None) -> str:
-    return "not measurable" if value is None else f"{value:.1f} %"
 
 
 def to_html(summary: Mapping[str, Any], quality: Mapping[str, Any] | None = None) -> str:
@@ -144,7 +140,7 @@ def _missing(summary: Mapping[str, Any]) -> str:
 
 
 def _quality(summary: Mapping[str, Any]) -> str:
-    bars = "".join(bar(name, value or 0, _percent(value)) for name, value in summary["quality"].items())
+    bars = "".join(bar(name, value or 0, percent_text(value)) for name, value in summary["quality"].items())
     return section("Quality of the registry", f'<dl class="bars">{bars}</dl>')
 
 
