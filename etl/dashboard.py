@@ -18,7 +18,7 @@ from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
 from etl.quality_reporting import offenders, trend
 from etl.stages.charts import bar, line_chart, stacked_bars
 from etl.stages.quality import TARGETS
-from etl.stages.recommend import IN_ADMIN
+from etl.stages.recommend import IN_ADMIN, STALE_CONTACTS
 from facilities.models import Facility
 from facilities.stale_contacts import stale_contacts
 
@@ -67,7 +67,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _page_of(command: str) -> str:
     """Return the page on which a person does what a recommended command begins, "" where there is none."""
     if command.startswith(IN_ADMIN):
-        return reverse("admin:facilities_facility_stale_contacts")
+        return reverse(f"admin:facilities_{_ADMIN_PAGES[command.removeprefix(IN_ADMIN)]}")
     words = command.split()[1:]
     if words[:2] == ["rejects", "list"]:
         return f"{_list('etl_sourcerecordversion')}?state__exact=rejected&rule={words[-1]}"
@@ -77,6 +77,14 @@ def _page_of(command: str) -> str:
         "import_facilities": "etl_importrun",
     }
     return _list(pages[words[0]]) if words[0] in pages else ""
+
+
+_ADMIN_PAGES: Mapping[str, str] = {
+    STALE_CONTACTS: "facility_stale_contacts",
+    "Facility types": "facilitytype_changelist",
+    "Operational statuses": "operationalstatus_changelist",
+    "Service categories": "servicecategory_changelist",
+}
 
 
 def _banner(last: ImportRun | None, now: datetime) -> str:

@@ -3,13 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# rules that a row of fixtures/place_aliases.csv, or an alias of a lookup, mends
-ALIAS_RULES = frozenset(
-    {
-        "county-unknown", "constituency-unknown", "constituency-ambiguous", "ward-unknown", "ward-ambiguous",
-        "facility-type-unknown", "status-unknown", "service-unknown",
-    }
-)  # fmt: skip
+# rules that a row of fixtures/place_aliases.csv mends
+PLACE_RULES = frozenset(
+    {"county-unknown", "constituency-unknown", "constituency-ambiguous", "ward-unknown", "ward-ambiguous"}
+)
+# rules that an alias of a list's row mends -> the list's page in admin
+LIST_BY_RULE: Mapping[str, str] = {
+    "facility-type-unknown": "Facility types",
+    "status-unknown": "Operational statuses",
+    "service-unknown": "Service categories",
+}
+STALE_CONTACTS = "Stale contacts"
 MOST = 12
 IN_ADMIN = "in admin: "
 
@@ -65,7 +69,8 @@ def _sources(seen: Situation) -> Iterator[Recommendation]:
 
 def _rejects(seen: Situation) -> Iterator[Recommendation]:
     for rule, count in seen.rejects.items():
-        hint = "; add an alias, then `rejects replay --waiting`" if rule in ALIAS_RULES else ""
+        is_mended_by_alias = rule in PLACE_RULES or rule == "lookup-unknown"
+        hint = "; add an alias, then `rejects replay --waiting`" if is_mended_by_alias else ""
         yield Recommendation("accuracy", f"{_records(count)} rejected by {rule}{hint}", f"rejects list --rule {rule}")
 
 
@@ -74,17 +79,20 @@ def _registry(seen: Situation) -> Iterator[Recommendation]:
         why = f"{seen.open_pairs} possible duplicate{'s wait' if seen.open_pairs > 1 else ' waits'} for a person"
         yield Recommendation("uniqueness", why, "duplicates list")
     for rule, count in seen.faults.items():
-        if rule in ALIAS_RULES:
-            why = (
-                f"{rule} on {_records(count)}: add the spelling to fixtures/place_aliases.csv or to the list's aliases"
-            )
+        if rule in PLACE_RULES:
+            why = f"{rule} on {_records(count)}: add the spelling to fixtures/place_aliases.csv"
             yield Recommendation("completeness", why, "load_geography")
+        elif rule in LIST_BY_RULE:
+            why = (
+                f"{rule} on {_records(count)}: add the word to the aliases of the row that it means, then import again"
+            )
+            yield Recommendation("accuracy", why, f"{IN_ADMIN}{LIST_BY_RULE[rule]}")
     if seen.missing:
         why = f"{_records(seen.missing)} missing from their source: look, then take what is gone out of service"
         yield Recommendation("timeliness", why, "import_facilities --deactivate-missing --dry-run")
     if seen.contacts_to_verify:
         why = f"{seen.contacts_to_verify} contacts were never called, or long ago: call them"
-        yield Recommendation("timeliness", why, f"{IN_ADMIN}Stale contacts")
+        yield Recommendation("timeliness", why, f"{IN_ADMIN}{STALE_CONTACTS}")
 
 
 def _records(count: int) -> str:

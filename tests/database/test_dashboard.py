@@ -7,8 +7,10 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from etl.dashboard import _page_of
 from etl.facility_quality import validate_facility
 from etl.models import ImportRun, QualitySnapshot
+from etl.stages.recommend import IN_ADMIN, LIST_BY_RULE, STALE_CONTACTS
 from facilities.models import Facility, FacilityContact
 from geography.models import County
 from tests.site import visitor
@@ -150,6 +152,18 @@ def test_a_facility_in_another_county_than_its_record_says_is_less_consistent(im
     Facility.objects.filter(pk=facility.pk).update(county=elsewhere, constituency=None, ward=None)
     now = validate_facility(facility)
     assert (before.quality_score or 0) - (now.quality_score or 0) == pytest.approx(20)  # the weight of consistency
+
+
+def test_a_next_step_in_admin_leads_to_the_page_that_it_names() -> None:
+    below = {
+        "facility-type-unknown": "facilitytype/",
+        "status-unknown": "operationalstatus/",
+        "service-unknown": "servicecategory/",
+    }
+    assert {rule: _page_of(f"{IN_ADMIN}{page}") for rule, page in LIST_BY_RULE.items()} == {
+        rule: f"/admin/facilities/{address}" for rule, address in below.items()
+    }
+    assert _page_of(f"{IN_ADMIN}{STALE_CONTACTS}") == "/admin/facilities/facility/stale-contacts/"
 
 
 def test_a_facilitys_page_says_its_quality(imported: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ def test_the_most_urgent_stands_first_and_each_is_a_command():
     found = recommend(
         Situation(
             rejects={"county-unknown": 2, "not-a-station": 1},
-            faults={"ward-unknown": 3, "phone-unreadable": 9},
+            faults={"ward-unknown": 3, "service-unknown": 2, "phone-unreadable": 9},
             stale=["regional", "category_A"],
             refused=["regional"],
             drifted=["kps_stations"],
@@ -27,6 +27,7 @@ def test_the_most_urgent_stands_first_and_each_is_a_command():
         "rejects list --rule not-a-station",
         "duplicates list",
         "load_geography",
+        "in admin: Service categories",
         "import_facilities --deactivate-missing --dry-run",
     ]
     assert found[3].why == "2 records rejected by county-unknown; add an alias, then `rejects replay --waiting`"
