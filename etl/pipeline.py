@@ -53,7 +53,7 @@ class ImportOptions:
     user: User | None = None  # who asks for it in the browser; a command works as the import user
     sha256: Mapping[str, str] = field(
         default_factory=dict
-    )  # source -> its files, where they must be these and no others
+    )  # source -> its files, where a person saw a preview: these and no others are taken
 
     def as_stored(self) -> dict[str, Any]:
         """Return what tells one import from another, as ImportRun keeps it: not how fast, and not whether resumed."""

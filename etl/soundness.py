@@ -54,7 +54,7 @@ def find_sound_sources(
         try:
             rows = with_retries(partial(_file_rows, name, files, state.run))
             _refuse_unsound(EVERY_SOURCE[name], files, allow_shrink=allow_shrink, run=state.run)
-            state.sha256[name] = _refuse_others(name, files, previewed.get(name))
+            state.sha256[name] = _refuse_others(name, files, previewed)
             _note_drift(name, files, on_drift=on_drift, state=state)
         except EtlError as error:
             state.refuse(name, error)
@@ -111,10 +111,10 @@ def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink
         raise ShrunkSourceError(message)
 
 
-def _refuse_others(source: str, files: Sequence[Inspection], previewed: str | None) -> str:
-    """Return the SHA-256 of a source's files; raises ChangedFileError where a person saw the preview of others."""
+def _refuse_others(source: str, files: Sequence[Inspection], previewed: Mapping[str, str]) -> str:
+    """Return the SHA-256 of a source's files; raises ChangedFileError where a person saw the preview of others, or of none."""
     found = ",".join(file.sound.sha256 for file in files if file.sound)
-    if previewed is not None and found != previewed:
+    if previewed and found != previewed.get(source):
         raise ChangedFileError(f"{source}: its files are not those of the preview; ask for a new preview")
     return found
 

@@ -23,7 +23,7 @@ from facilities.models import Facility
 from geography.models import County, PlaceAlias
 from tests.canaries import CANARIES, _provider, leaks
 from tests.site import person, visitor
-from tests.world import provider, row_counts, run_import, write_providers
+from tests.world import provider, read_source, row_counts, run_import, write_providers, write_source
 
 pytestmark = pytest.mark.django_db
 ADD = "/admin/etl/runrequest/add/"
@@ -238,6 +238,18 @@ def test_a_file_that_changes_at_the_last_moment_is_refused_by_the_run_itself(tmp
     assert summary["status"] == "failed"
     assert "are not those of the preview" in summary["sources"]["other_services"]["error"]
     assert not Facility.objects.exists()
+
+
+def test_a_source_that_no_preview_showed_is_not_imported_with_the_others(browser: Any, settings: Any) -> None:
+    write_providers(settings.RAW_DATA_DIR, [provider(0)])
+    browser.post(ADD, {"from": "server", "server-source": ""})
+    asked = RunRequest.objects.get()
+    assert list(asked.sha256) == ["other_services"]
+    write_source(settings.RAW_DATA_DIR, "equity_afya", read_source("equity_afya"))  # it comes while the person reads
+    decide(browser, asked, "confirm")
+    assert Facility.objects.count() == 1
+    assert asked.run is not None
+    assert "not those of the preview" in asked.run.summary["sources"]["equity_afya"]["error"]
 
 
 def test_a_second_confirmation_imports_nothing_again(browser: Any) -> None:
