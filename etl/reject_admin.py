@@ -99,7 +99,7 @@ class SourceRecordVersionAdmin(ReadOnlyAdmin):
         return may(request.user, Action.TRANSFORM)
 
     def get_urls(self) -> list[Any]:
-        page = self.admin_site.admin_view(self.by_rule_view)
+        page = self.own_view(self.by_rule_view)
         return [path("by-rule/", page, name="etl_sourcerecordversion_by_rule"), *super().get_urls()]
 
     @in_own_transactions

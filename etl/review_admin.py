@@ -82,7 +82,7 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         return self._answer(request, pair, extra_context or {})
 
     def get_urls(self) -> list[Any]:
-        page = self.admin_site.admin_view(self.compare_view)
+        page = self.own_view(self.compare_view)
         return [path("compare/", page, name="etl_duplicatepair_compare"), *super().get_urls()]
 
     @in_own_transactions

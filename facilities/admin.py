@@ -1,6 +1,6 @@
 """The registry's main page. etl/admin.py adds the tabs of sources and pins."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -172,7 +172,7 @@ class FacilityAdmin(RoleAdmin):
         return format_html('<p>{}</p><p><a class="underline" href="{}">Reveal, correct or lower</a></p>', labels, where)
 
     def get_urls(self) -> list[Any]:
-        pages = {
+        pages: dict[str, tuple[Callable[..., HttpResponse], str]] = {
             "<int:pk>/protected/": (self.protected_view, "protected"),
             "find-help/": (self.find_help_view, "find_help"),
             "map/": (self.map_view, "map"),
@@ -181,7 +181,7 @@ class FacilityAdmin(RoleAdmin):
             "contacts/verify/": (verify_view, "verify_contact"),
         }
         own = [
-            path(address, self.admin_site.admin_view(view), name=f"facilities_facility_{name}")
+            path(address, self.own_view(view), name=f"facilities_facility_{name}")
             for address, (view, name) in pages.items()
         ]
         return [*own, *super().get_urls()]
