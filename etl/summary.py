@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from core.memory import peak_mb
 from etl.ceiling import is_above_ceiling
@@ -85,9 +86,7 @@ def summarise(state: RunState, sources: Sequence[str], *, dry_run: bool = False)
     by_rule, rejects = find_rejects(state.run, MOST_LISTED)
     _complain_of_memory(state)
     if state.read:  # a run that read nothing measures nothing
-        facts = RunFacts(sources, list(state.errors), state.drift, perf_counter() - state.started, state.read)
-        state.quality = measure_run(state.run, facts)
-        state.run.findings = state.quality.anomalies["found"]
+        _measure(state, sources)
     seconds = perf_counter() - state.started
     return {
         "run": state.run.pk,
@@ -111,6 +110,20 @@ def summarise(state: RunState, sources: Sequence[str], *, dry_run: bool = False)
         "warnings": state.warnings,
         "findings": state.run.findings,
     }
+
+
+def _measure(state: RunState, sources: Sequence[str]) -> None:
+    """Measure the registry; a fault of ours in that is a warning, since what was loaded is good. The database's go on up."""
+    facts = RunFacts(sources, list(state.errors), state.drift, perf_counter() - state.started, state.read)
+    try:
+        state.quality = measure_run(state.run, facts)
+    except (DatabaseError, InterfaceError, EtlError):
+        raise
+    except Exception as error:  # the last net: nothing of it may fail a run whose rows are written
+        log.exception("quality not measured", code="quality-not-measured")
+        state.warnings.append(f"quality was not measured ({type(error).__name__}); the log has the details")
+    else:
+        state.run.findings = state.quality.anomalies["found"]
 
 
 def _describe(crew: Crew) -> dict[str, float]:
