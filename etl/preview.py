@@ -12,6 +12,7 @@ from core.masking import mask
 from core.models import FACILITY_ID, AuditEntry
 from etl.lock import session_of
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.shown_records import read_kinds, show
 from etl.stages.records import Severity
 from facilities.models import Facility
 from facilities.protection import A_CONFIDENTIAL_PLACE
@@ -83,15 +84,18 @@ def _place(facility: Facility | None, code: str) -> Item:
 
 
 def _rejected_items(records: Any) -> Iterator[Item]:
+    """Yield each reject as its own page shows it: without its words unless it is known to be open."""
     versions = SourceRecordVersion.objects.filter(pk__in=records.values("latest_version")).order_by("pk")
-    columns = ("source_record__source", "source_file__name", "pointer", "findings")
-    for source, name, pointer, findings in versions.values_list(*columns)[:MOST_REJECTED]:
-        reasons = [f for f in findings if f["severity"] == Severity.REJECT.value]
+    listed = versions.select_related("source_record__facility", "source_file").defer("raw")[:MOST_REJECTED]
+    kinds = read_kinds()
+    for version in listed:
+        shown = show(version, kinds)
+        reasons = [f for f in shown.findings if f["severity"] == Severity.REJECT.value]
         yield {
             "kind": "rejected",
-            "source": source,
-            "file": name,
-            "pointer": pointer,
+            "source": version.source_record.source,
+            "file": version.source_file.name,
+            "pointer": shown.pointer,
             "reasons": [{part: f[part] for part in ("rule", "message", "pointer", "hint")} for f in reasons],
         }
 

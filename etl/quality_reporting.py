@@ -12,7 +12,7 @@ from etl.errors import UnknownRunError
 from etl.models import ImportRun, QualitySnapshot, SourceFile
 from etl.quality import snapshot_before
 from etl.registry_facts import OUTCOMES, listed_records
-from etl.stages.drift import merge_profiles
+from etl.stages.drift import FEWEST_WITH_PATH, merge_profiles
 from etl.stages.quality import NO_FAULT, TARGETS, metric_of
 from etl.stages.records import PathProfile
 from etl.stages.report import to_html
@@ -113,15 +113,22 @@ def _trend_row(snapshot: QualitySnapshot) -> dict[str, Any]:
 
 
 def _schemas(run: ImportRun) -> dict[str, list[dict[str, Any]]]:
-    """Return the inferred schema of each source that the run read."""
+    """Return the inferred schema of each source that the run read.
+
+    A member that stands in a record or two may be a value ({"Tumaini Refuge": "0722 ..."}), and everybody reads this.
+    """
     by_source: dict[str, list[list[PathProfile]]] = {}
     for source, profile in SourceFile.objects.filter(run=run, status="sound").values_list("source", "profile"):
         by_source.setdefault(source, []).append([PathProfile(**path) for path in profile])
     return {
-        source: [asdict(path) for path in merge_profiles(profiles).values()]
+        source: [asdict(path) for path in merge_profiles(profiles).values() if _is_member(path)]
         for source, profiles in sorted(by_source.items())
         if any(profiles)
     }
+
+
+def _is_member(path: PathProfile) -> bool:
+    return not path.path or path.records >= FEWEST_WITH_PATH
 
 
 def _statement(run: ImportRun) -> dict[str, Any]:

@@ -43,9 +43,14 @@ def _without(found: Sequence[dict[str, Any]], codes: AbstractSet[str]) -> list[d
 
 
 def _withdraw_previews() -> None:
-    """Empty every preview, and take back those that wait for a person's word: they may name one of these places."""
-    kept = RunRequest.objects.exclude(kind=RunRequest.Kind.REPLAY).exclude(preview={})
-    waiting = kept.filter(state=RunRequest.State.READY)
+    """Empty every preview, and take back those that wait for a person's word: they may name one of these places.
+
+    One that is being made may have read the place before: it finds its request taken back, and is not kept.
+    """
+    previews = RunRequest.objects.exclude(kind=RunRequest.Kind.REPLAY)
+    kept = previews.exclude(preview={})
+    in_the_making = Q(state=RunRequest.State.WORKING, phase=RunRequest.Phase.PREVIEW)
+    waiting = previews.filter(in_the_making | (Q(state=RunRequest.State.READY) & ~Q(preview={})))
     reason = "a place turned confidential since this preview was made; ask for a new one"
     waiting.update(state=RunRequest.State.REFUSED, state_since=timezone.now(), preview={}, error=reason)
     kept.exclude(state__in=[RunRequest.State.DONE, RunRequest.State.CANCELLED]).update(

@@ -35,7 +35,8 @@ def find_sound_sources(
 ) -> dict[str, SoundFiles]:
     """Return the sound files of each source whose every file is sound; the other sources' errors are kept in the state.
 
-    `previewed` says of a source which files a person saw the preview of: others are refused.
+    `previewed` says which files a person saw the preview of: others are refused, and so are sources that were not in it.
+    Without any there was no preview.
     """
     paths: dict[str, tuple[Path, ...]] = {}
     for source in sources:
@@ -114,7 +115,9 @@ def _refuse_unsound(source: Source, files: Sequence[Inspection], *, allow_shrink
 def _refuse_others(source: str, files: Sequence[Inspection], previewed: Mapping[str, str]) -> str:
     """Return the SHA-256 of a source's files; raises ChangedFileError where a person saw the preview of others, or of none."""
     found = ",".join(file.sound.sha256 for file in files if file.sound)
-    if previewed and found != previewed.get(source):
+    if previewed and source not in previewed:  # its file came, or was mended, after the preview
+        raise ChangedFileError(f"{source}: its files were not in the preview; ask for a new preview")
+    if previewed and found != previewed[source]:
         raise ChangedFileError(f"{source}: its files are not those of the preview; ask for a new preview")
     return found
 

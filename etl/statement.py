@@ -13,6 +13,7 @@ from etl.errors import UnbalancedBooksError
 from etl.lock import session_of
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
 from etl.registry_facts import OUTCOMES
+from etl.shown_records import read_kinds, show
 from etl.sources import ENTERED
 
 
@@ -43,19 +44,26 @@ def outcomes_by_source(run: ImportRun, read: Mapping[str, int]) -> dict[str, dic
 def find_rejects(run: ImportRun, most: int) -> tuple[dict[str, int], list[dict[str, str]]]:
     """Return how many records this run rejected by rule, the commonest first, and the first of them.
 
-    Each with its file, its pointer, and rule, message and hint of its first reject.
+    Each with its file, its pointer, and rule, message and hint of its first reject: everybody reads a run's report, so it
+    quotes no record but those that are known to be open.
     """
     rejected = SourceRecord.objects.filter(last_seen_run=run, outcome="rejected").values("latest_version")
     versions = SourceRecordVersion.objects.filter(pk__in=rejected).order_by("pk")
     by_rule: Counter[str] = Counter()
+    for findings in versions.values_list("findings", flat=True).iterator():
+        by_rule[_first_reject(findings)["rule"]] += 1
+    listed = versions.select_related("source_record__facility", "source_file").defer("raw")[:most]
+    kinds = read_kinds()
     found: list[dict[str, str]] = []
-    for name, pointer, findings in versions.values_list("source_file__name", "pointer", "findings").iterator():
-        first = next(finding for finding in findings if finding["severity"] == "reject")
-        by_rule[first["rule"]] += 1
-        if len(found) < most:
-            told = {part: first[part] for part in ("rule", "message", "hint")}
-            found.append({"file": name, "pointer": pointer, **told})
+    for version in listed:
+        shown = show(version, kinds)
+        told = {part: _first_reject(shown.findings)[part] for part in ("rule", "message", "hint")}
+        found.append({"file": version.source_file.name, "pointer": shown.pointer, **told})
     return dict(by_rule.most_common()), found
+
+
+def _first_reject(findings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next(finding for finding in findings if finding["severity"] == "reject")
 
 
 def find_missing(sources: Sequence[str], most: int) -> list[dict[str, Any]]:

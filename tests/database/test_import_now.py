@@ -18,7 +18,7 @@ from core.models import AccessLog, AuditEntry, User
 from core.state import state_hash
 from etl.lock import LOCK
 from etl.models import ImportRun, RunRequest, SourceRecord, SourceRecordVersion
-from etl.run_requests import _LOCK, settle
+from etl.run_requests import _LOCK, _end, settle
 from facilities.models import Facility
 from geography.models import County, PlaceAlias
 from tests.canaries import CANARIES, _provider, leaks
@@ -357,6 +357,21 @@ def test_a_preview_is_withdrawn_when_a_place_in_it_turns_confidential(browser: A
     assert "Amani" not in browser.get(page(asked)).content.decode()
 
 
+def test_a_preview_in_the_making_is_not_kept_when_a_place_turns_confidential(browser: Any) -> None:
+    run_import_of(provider(0))
+    asked = previewed(browser, [provider(0, contact="0733 000 111")])
+    shown = asked.preview
+    RunRequest.objects.update(state="working", preview={})  # its worker read the place, and has yet to say so
+    asked.refresh_from_db()
+    facility = Facility.objects.with_details().get()
+    facility.is_confidential = True
+    facility.save()
+    _end(asked, RunRequest.State.READY, preview=shown)
+    asked.refresh_from_db()
+    assert (asked.state, asked.preview) == ("refused", {})
+    assert "a place turned confidential" in asked.error
+
+
 # the run's page
 
 
@@ -517,3 +532,29 @@ def test_an_error_that_nobody_foresaw_is_told_by_its_type_only(browser: Any, set
     assert not SourceRecord.objects.exists()
     assert not SourceRecordVersion.objects.exists()
     assert User.objects.exists()
+
+
+def test_a_reject_that_may_be_a_shelter_is_quoted_in_no_preview_and_no_report(browser: Any) -> None:
+    hidden, odd = CANARIES[1], CANARIES[4]
+    unknown = _provider(hidden) | {"county": hidden.words[1], "service_type": "Nyumba salama"}
+    asked = previewed(browser, [provider(0), unknown, _provider(odd) | {odd.name: odd.phone}])
+    assert asked.preview["counts"] == {"rejected": 1, "changed": 0, "new": 2, "same": 0}
+    assert told_of(browser, asked) == set()
+    decide(browser, asked, "confirm")
+    assert asked.state == "done"
+    report = visitor("viewer").get(f"/admin/etl/importrun/{asked.run_id}/report/").content.decode()
+    assert "county-unknown" in report
+    assert "Inferred schema" in report
+    assert leaks(report) == set()
+
+
+def test_a_source_that_came_after_the_preview_is_not_imported(browser: Any, settings: Any) -> None:
+    write_providers(settings.RAW_DATA_DIR, [provider(0)])
+    browser.post(ADD, {"from": "server", "server-source": ""})
+    asked = RunRequest.objects.get()
+    assert asked.state == "ready"
+    write_source(settings.RAW_DATA_DIR, "kps_stations", read_source("kps_stations"))
+    decide(browser, asked, "confirm")
+    assert asked.state == "done"
+    assert Facility.objects.count() == 1
+    assert "not in the preview" in asked.run.summary["sources"]["kps_stations"]["error"]
