@@ -46,7 +46,7 @@ def seen(contact: FacilityContact) -> str:
 def find_seen(text: str) -> FacilityContact | None:
     """Return the contact that seen() named; None where it is gone, or says something else by now."""
     number, _, index = text.partition("-")
-    if len(index) != _SEEN_DIGITS:
+    if len(index) != _SEEN_DIGITS or not index.isalnum():
         return None
     contacts = FacilityContact.objects.select_related("facility", "contact_type").select_for_update(of=("self",))
     return contacts.filter(pk=row_number(number), value_index__startswith=index).first()

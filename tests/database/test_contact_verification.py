@@ -53,6 +53,12 @@ def test_who_edits_marks_a_contact_as_verified_and_the_audit_trail_knows(contact
     assert (str(entry.changed_by), entry.new_values["verification_method"]) == ("a-data_engineer", "called")
 
 
+@pytest.mark.parametrize("named", ["", "x", "1-" + "\0" * 16, "9" * 30 + "-" + "a" * 16])
+def test_what_no_button_sends_marks_nothing(named: str, contact: FacilityContact) -> None:
+    assert visitor("data_engineer").post(VERIFY, {"verify": f"{named}:called"}).status_code == 302
+    assert said(contact) == NOTHING
+
+
 @pytest.mark.parametrize("role", ["viewer", "data_analyst", SAFEGUARDING])
 def test_nobody_else_does(role: str, contact: FacilityContact) -> None:
     assert visitor(role).post(VERIFY, {"verify": f"{seen(contact)}:called"}).status_code == 403
