@@ -181,13 +181,16 @@ def datasets() -> Iterator[Dataset]:
 
 
 def _shared_contacts() -> Dataset:
-    contacts = FacilityContact.objects.filter(facility__is_active=True).exclude(contact_type__code="hotline").order_by()
+    """Return the contacts of many open places; more beside the codes of few would tell whose confidential places are."""
+    is_open = FacilityContact.objects.filter(facility__is_active=True, facility__is_confidential=False)
+    contacts = is_open.exclude(contact_type__code="hotline").order_by()
     shared = dict(
         contacts.values_list("value_index").annotate(n=Count("facility", distinct=True)).filter(n__gte=MANY_FACILITIES)
     )
-    is_open = contacts.filter(value_index__in=shared, facility__is_confidential=False)
-    codes = is_open.values_list("value_index").annotate(
-        codes=ArrayAgg("facility__facility_code", order_by="facility__facility_code")
+    codes = (
+        contacts.filter(value_index__in=shared)
+        .values_list("value_index")
+        .annotate(codes=ArrayAgg("facility__facility_code", order_by="facility__facility_code"))
     )
     return Dataset(facility_count_by_contact=shared, codes_by_contact={index: of[:MOST_NAMED] for index, of in codes})
 

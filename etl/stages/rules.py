@@ -142,7 +142,7 @@ class Dataset:
     """What the rules about the whole registry look at, all of it or a part.
 
     `points_by_county`: county code -> (facility code, latitude, longitude), open positions only.
-    `facility_count_by_contact`: contact (any stable stand-in for it) -> on how many facilities it stands.
+    `facility_count_by_contact`: contact (any stable stand-in for it) -> on how many open facilities it stands.
     `codes_by_contact`: the same contacts -> the codes of open facilities that it stands on, the first of them.
     `profiles_by_source`: source -> the services that a facility states, as sorted codes -> how many of its facilities do.
     `counts`: what is counted ("source regional") -> how many there were at the last good run, and how many there are.
