@@ -24,6 +24,7 @@ from geography.places import Place
 
 DEFAULT_LIMIT, MOST = 10, 50
 CALL_FIRST = "status not known: call first"
+ASK_FIRST = "status not known, and no contact: ask a help line or another place before sending anybody"
 EXACT = FacilityCoordinate.Accuracy.EXACT
 
 
@@ -248,12 +249,18 @@ def _found(facility: Facility, candidate: Candidate, origin: _Origin, *, whole: 
         place=", ".join(dict.fromkeys(str(part) for part in parts if part)),
         distance_km=_kilometres(candidate),
         distance=words,
-        remark="" if facility.operational_status_id else CALL_FIRST,
+        remark=_remark(facility),
         opening_hours=facility.opening_hours,
         services=tuple(sorted(str(s.service_category) for s in facility.services.all() if s.is_active)),
         has_gender_desk=facility.has_gender_desk,
         contacts=tuple(show(contact, whole=whole) for contact in best_first(facility.contacts.all())),
     )
+
+
+def _remark(facility: Facility) -> str:
+    if facility.operational_status_id:
+        return ""
+    return CALL_FIRST if facility.contacts.all() else ASK_FIRST
 
 
 def _kilometres(candidate: Candidate) -> float | None:

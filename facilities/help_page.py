@@ -13,7 +13,7 @@ from facilities.asking import ask_for_help
 from facilities.find_help import DEFAULT_LIMIT, MOST, NATIONAL_LINES, Answer
 from facilities.help_request import HelpRequestError, read_request
 from facilities.models import ServiceCategory
-from geography.models import County, Ward
+from geography.models import Constituency, County, Ward
 from geography.places import Place, code_of, path_of
 
 TEMPLATE = "admin/facilities/facility/find_help.html"
@@ -38,7 +38,7 @@ def help_page(request: HttpRequest, context: Mapping[str, Any]) -> HttpResponse:
         "service": services[0] if services else "",
         "services": ServiceCategory.objects.order_by("category_name"),
         "counties": County.objects.all(),
-        "wards": Ward.objects.filter(constituency__county__county_code=asked["county"]) if asked["county"] else (),
+        "names": _names(asked["county"]),
         "answer": answer,
         "error": error[:1].upper() + error[1:],
         "choices": choices,
@@ -57,6 +57,14 @@ def _answer(request: HttpRequest, services: list[str], asked: Mapping[str, str])
     return ask_for_help(wanted, user=request.user, request=request)
 
 
+def _names(county: str) -> list[str]:
+    """Return what may be written as a place: a county's wards and constituencies, or all constituencies."""
+    if not county:
+        return list(Constituency.objects.values_list("constituency_name", flat=True))
+    wards = Ward.objects.filter(constituency__county__county_code=county)
+    return sorted({name for row in wards.values_list("ward_name", "constituency__constituency_name") for name in row})
+
+
 def _limit(request: HttpRequest) -> int:
     return MOST if request.GET.get("limit") == str(MOST) else DEFAULT_LIMIT
 
@@ -64,11 +72,15 @@ def _limit(request: HttpRequest) -> int:
 def _instead(query: QueryDict, place: Place) -> str:
     """Return the same question about a place that may have been meant."""
     other = query.copy()
-    level = type(place).__name__.lower()
-    other[level] = code_of(place)
-    if level == "ward":
-        other["county"] = ""
+    if isinstance(place, County):
+        other["county"] = code_of(place)
+    else:
+        other["ward"], other["county"] = (code_of(place), "") if isinstance(place, Ward) else _named(place)
     return other.urlencode()
+
+
+def _named(place: Constituency) -> tuple[str, str]:
+    return place.constituency_name, place.county.county_code
 
 
 def _more(query: QueryDict) -> str:

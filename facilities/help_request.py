@@ -8,6 +8,7 @@ from core.masking import mask
 from facilities.find_help import DEFAULT_LIMIT, MOST, Wanted
 from facilities.models import ServiceCategory
 from facilities.typed_values import read_point
+from geography.models import Constituency, County
 from geography.places import Place, PlaceError, find_constituency, find_county, find_ward
 
 
@@ -66,8 +67,32 @@ def _find_place(county: str, constituency: str, ward: str) -> Place:
         in_constituency = find_constituency(constituency, county=in_county) if constituency else None
         place: Place | None = in_constituency or in_county
         if ward:
-            place = find_ward(ward, county=in_county, constituency=in_constituency)
+            place = _named_place(ward, in_county, in_constituency)
     except PlaceError as error:
         raise HelpRequestError(str(error), lead=error.message, candidates=error.candidates) from error
     assert place is not None, "one of the three was given"
     return place
+
+
+def _named_place(text: str, county: County | None, constituency: Constituency | None) -> Place:
+    """Return the ward of this name, else the constituency, else the county: a caller says "Kibra", not at which level."""
+    try:
+        return find_ward(text, county=county, constituency=constituency)
+    except PlaceError as error:
+        if error.is_ambiguous or constituency or text.isdecimal():
+            raise
+        return _wider_place(text, county, error)
+
+
+def _wider_place(text: str, county: County | None, no_ward: PlaceError) -> Place:
+    try:
+        return find_constituency(text, county=county)
+    except PlaceError as error:
+        if error.is_ambiguous:
+            raise
+    if county:
+        raise no_ward
+    try:
+        return find_county(text)
+    except PlaceError:
+        raise no_ward from None

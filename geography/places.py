@@ -17,13 +17,13 @@ Place = County | Constituency | Ward
 
 
 class PlaceError(ValueError):
-    """A text names no place, or several; the message is one sentence for a person, and `candidates` may be meant."""
+    """A text names no place, or several (`is_ambiguous`); the message is one sentence, and `candidates` may be meant."""
 
-    def __init__(self, message: str, candidates: Sequence[Place]) -> None:
+    def __init__(self, message: str, candidates: Sequence[Place], *, is_ambiguous: bool = False) -> None:
         named = "; ".join(f"{path_of(place)} ({code_of(place)})" for place in candidates[:MOST_NAMED])
         more = f" and {len(candidates) - MOST_NAMED} more" if len(candidates) > MOST_NAMED else ""
         super().__init__(f"{message}: {named}{more}" if named else message)
-        self.message, self.candidates = message, tuple(candidates)
+        self.message, self.candidates, self.is_ambiguous = message, tuple(candidates), is_ambiguous
 
 
 def find_county(text: str) -> County:
@@ -34,7 +34,8 @@ def find_county(text: str) -> County:
 def find_constituency(text: str, *, county: County | None = None) -> Constituency:
     """Return the constituency of this name or code, in a county where one is given; raises PlaceError."""
     places = Constituency.objects.select_related("county")
-    return _find(text, places.filter(county=county) if county else places, "constituency", constituency_key)
+    places = places.filter(county=county) if county else places
+    return _find(text, places, "constituency", constituency_key, within=county)
 
 
 def find_ward(text: str, *, county: County | None = None, constituency: Constituency | None = None) -> Ward:
@@ -42,7 +43,7 @@ def find_ward(text: str, *, county: County | None = None, constituency: Constitu
     places = Ward.objects.select_related("constituency__county")
     places = places.filter(constituency__county=county) if county else places
     places = places.filter(constituency=constituency) if constituency else places
-    return _find(text, places, "ward", ward_key)
+    return _find(text, places, "ward", ward_key, within=constituency or county)
 
 
 def path_of(place: Place) -> str:
@@ -55,7 +56,7 @@ def path_of(place: Place) -> str:
 
 
 def _find[P: (County, Constituency, Ward)](
-    text: str, places: Iterable[P], level: str, to_key: Callable[[str], str]
+    text: str, places: Iterable[P], level: str, to_key: Callable[[str], str], *, within: Place | None = None
 ) -> P:
     known = list(places)
     key, code = to_key(text), text.strip()
@@ -64,11 +65,12 @@ def _find[P: (County, Constituency, Ward)](
     if len(found) == 1:
         return found[0]
     if found:
-        raise PlaceError(f"there is more than one {level} '{mask(text)}', say which", found)
+        raise PlaceError(f"there is more than one {level} '{mask(text)}', say which", found, is_ambiguous=True)
     nearest = extract(key, {place: to_key(str(place)) for place in known}, scorer=ratio, limit=NEAREST)
     like = [place for _, score, place in nearest if score >= _LEAST_LIKE]
+    where = f" in {within}" if within else ""
     raise PlaceError(
-        f"there is no {level} '{mask(text)}' there; {'did you mean' if like else 'give its name or code'}", like
+        f"there is no {level} '{mask(text)}'{where}; {'did you mean' if like else 'give its name or code'}", like
     )
 
 

@@ -152,7 +152,8 @@ def test_without_a_known_position_nothing_is_said_of_places_elsewhere() -> None:
         ({"near": NEAR, "county": "Kisumu"}, "not both"),
         ({"county": "Kisumo"}, "did you mean: Kisumu (042)"),
         ({"ward": "Township"}, "more than one ward"),
-        ({"ward": "Township", "county": "Kisumu"}, "there is no ward"),
+        ({"ward": "Township", "county": "Kisumu"}, "there is no ward 'Township' in Kisumu"),
+        ({"ward": "Kibra", "county": "Kisumu"}, "there is no ward 'Kibra' in Kisumu"),
         ({"county": "Nairobi", "limit": 0}, "1 to 50"),
     ],
 )  # fmt: skip
@@ -165,6 +166,11 @@ def test_what_cannot_be_asked_is_said_in_one_line(asked: dict[str, Any], reason:
 
 def test_a_ward_of_a_common_name_is_found_in_its_constituency() -> None:
     assert read_request(["hiv-pep"], ward="township", constituency="Kitui Central").place.ward_code == "0355"
+
+
+@pytest.mark.parametrize(("named", "found"), [("kibra", "Kibra"), ("Kibera", "Kibra"), ("Nakuru", "Nakuru")])
+def test_a_name_that_no_ward_has_is_that_of_a_constituency_or_a_county(named: str, found: str) -> None:
+    assert str(read_request(["hiv-pep"], ward=named).place) == found
 
 
 def test_confidential_places_are_counted_by_county_and_nothing_more() -> None:

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         add("--service", action="append", default=[], metavar="CODE", help="such as hiv-pep; repeated: all of them")
         add("--county", default="", metavar="NAME|CODE", help="such as Nairobi or 047")
         add("--constituency", default="", metavar="NAME|CODE", help="where a ward's name is one of several")
-        add("--ward", default="", metavar="NAME|CODE", help="such as Kilimani")
+        add("--ward", default="", metavar="NAME|CODE", help="such as Kilimani; else a constituency's name")
         add("--near", default="", metavar="LAT,LON", help="a point in degrees, such as -1.2921,36.8219")
         add("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help=f"how many places ({DEFAULT_LIMIT})")
         add("--json", action="store_true", help="print JSON")
