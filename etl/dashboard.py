@@ -16,6 +16,7 @@ from django.utils.timesince import timesince
 from core.roles import Action, may
 from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
 from etl.quality_reporting import offenders, trend
+from etl.rule_words import in_admin
 from etl.stages.charts import bar, line_chart, stacked_bars
 from etl.stages.quality import TARGETS
 from etl.stages.recommend import IN_ADMIN, STALE_CONTACTS
@@ -43,7 +44,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         return context
     now = timezone.now()
     last = ImportRun.objects.filter(kind=ImportRun.Kind.IMPORT).first()
-    snapshot = QualitySnapshot.objects.select_related("run").first()
+    measured = QualitySnapshot.objects.select_related("run")
+    snapshot = measured.filter(run__undone_by__isnull=True).first()  # what was undone is not what the registry is like
     rows = trend()
     return context | {
         "banner": _banner(last, now),
@@ -57,11 +59,17 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ),
         "worst_counties": _safe(_counties()),
         "worst_sources": _safe(_sources(snapshot)),
-        "next_steps": [
-            step | {"url": _page_of(step["command"])} for step in (snapshot.recommendations if snapshot else [])
-        ],
+        "next_steps": [_next_step(step) for step in (snapshot.recommendations if snapshot else [])],
         "is_empty": last is None,
     }
+
+
+def _next_step(step: Mapping[str, str]) -> dict[str, str]:
+    """Return what to do, and the page for it; where a word is unknown, that of the records which have it."""
+    why, command = step["why"], step["command"]
+    if command.endswith(" load_geography"):
+        return {"why": in_admin(why), "command": "", "url": f"{_list('etl_sourcerecordversion')}?rule={why.split()[0]}"}
+    return {"why": in_admin(why), "command": command, "url": _page_of(command)}
 
 
 def _page_of(command: str) -> str:
@@ -73,7 +81,6 @@ def _page_of(command: str) -> str:
         return f"{_list('etl_sourcerecordversion')}?state__exact=rejected&rule={words[-1]}"
     pages = {
         "duplicates": "etl_duplicatepair",
-        "load_geography": "geography_placealias",
         "import_facilities": "etl_importrun",
     }
     return _list(pages[words[0]]) if words[0] in pages else ""
@@ -117,7 +124,10 @@ def _tiles(last: ImportRun | None, snapshot: QualitySnapshot | None, now: dateti
         )
         is_bad = last.status in {ImportRun.Status.FAILED, ImportRun.Status.INTERRUPTED, ImportRun.Status.PARTIAL}
         yield Tile(
-            f"Run {last.pk}", f"{last.status}, {when}", reverse("admin:etl_importrun_change", args=[last.pk]), is_bad
+            f"Run {last.pk}",
+            f"{'undone' if last.undone_by_id else last.status}, {when}",
+            reverse("admin:etl_importrun_change", args=[last.pk]),
+            is_bad,
         )
     rejects = SourceRecord.objects.filter(latest_version__state="rejected").count()
     where = reverse("admin:etl_sourcerecordversion_by_rule")

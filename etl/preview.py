@@ -12,6 +12,7 @@ from core.masking import mask
 from core.models import FACILITY_ID, AuditEntry
 from etl.lock import session_of
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
+from etl.rule_words import in_admin
 from etl.shown_records import read_kinds, show
 from etl.stages.records import Severity
 from facilities.models import Facility
@@ -96,7 +97,7 @@ def _rejected_items(records: Any) -> Iterator[Item]:
             "source": version.source_record.source,
             "file": version.source_file.name,
             "pointer": shown.pointer,
-            "reasons": [{part: f[part] for part in ("rule", "message", "pointer", "hint")} for f in reasons],
+            "reasons": [{part: in_admin(f[part]) for part in ("rule", "message", "pointer", "hint")} for f in reasons],
         }
 
 

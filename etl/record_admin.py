@@ -15,6 +15,7 @@ from core.admin_pages import ReadOnlyAdmin
 from core.row_numbers import row_number
 from etl.assessment import hide_headings
 from etl.models import SourceRecord
+from etl.rule_words import in_admin
 from etl.run_admin import STATUS_COLOURS
 from etl.shown_records import read_kinds, show
 
@@ -23,7 +24,7 @@ def findings_list_of(findings: Sequence[Mapping[str, Any]]) -> SafeString | str:
     """Return findings, a paragraph each."""
     if not findings:
         return "none"
-    rows = ((f["rule"], f["message"], f["pointer"], f["hint"]) for f in findings)
+    rows = ((f["rule"], f["message"], f["pointer"], in_admin(f["hint"])) for f in findings)
     return format_html_join("", "<p><b>{}</b>: {} <code>{}</code> — {}</p>", rows)
 
 

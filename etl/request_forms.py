@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
+from etl.rule_words import ACCEPT_SHORTER
 from etl.sources import EVERY_SOURCE, SOURCES
 from etl.uploads import size_of
 
@@ -34,7 +35,7 @@ class OptionsForm(forms.Form):
 
     allow_shrink = forms.BooleanField(
         required=False,
-        label="Accept a list that became much shorter",
+        label=ACCEPT_SHORTER,
         help_text="A list that holds no record, or a fifth fewer than last time, is refused as a broken delivery."
         " Tick this if the shorter list is right.",
     )

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from etl.models import ImportRun, RunRequest
+from etl.rule_words import in_admin
 from etl.stages.report import COLUMNS, table_rows
 
 Kind, Phase, State = RunRequest.Kind, RunRequest.Phase, RunRequest.State
@@ -61,7 +62,8 @@ def page_of(asked: RunRequest, request: HttpRequest) -> dict[str, Any]:
         "columns": COLUMNS,
         "rows": list(table_rows(asked.summary)) if is_read else [],
         "refusals": _refusals(asked),
-        "warnings": asked.summary.get("warnings", []),
+        "error": in_admin(asked.error),
+        "warnings": [in_admin(warning) for warning in asked.summary.get("warnings", [])],
         "chips": [
             {"kind": kind, "label": KINDS[kind][0], "tone": KINDS[kind][1], "count": count, "listed": listed[kind]}
             for kind, count in sorted(counts.items(), key=lambda both: list(KINDS).index(both[0]))
@@ -114,4 +116,4 @@ def _newer_run(asked: RunRequest) -> ImportRun | None:
 def _refusals(asked: RunRequest) -> list[str]:
     """Return why single sources are refused; where all are, it is the request's own error."""
     errors = [row["error"] for row in asked.summary.get("sources", {}).values() if row.get("error")]
-    return [] if asked.error else list(dict.fromkeys(errors))
+    return [] if asked.error else [in_admin(error) for error in dict.fromkeys(errors)]

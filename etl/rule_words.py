@@ -1,4 +1,4 @@
-"""What each rule that rejects a record means, and what a person does about it, in plain words."""
+"""What each rule that rejects a record means, and what a person does about it, in plain words; a way out as admin has it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RULE_WORDS: Mapping[str, RuleWords] = {
     "county-unknown": RuleWords(
         "County not found",
         "No county can be read off the record: its text is misspelt, names a town, or is not there.",
-        "Open one and say which county its text means: that adds an alias and loads all that wrote it so. Where no county "
+        "Say on its page which county its text means: that adds an alias and loads all that wrote it so. Where no county "
         "is given at all, mend it at the source.",
     ),
     "hierarchy-invalid": RuleWords(
@@ -69,6 +69,7 @@ RULE_WORDS: Mapping[str, RuleWords] = {
     "record-unreadable": RuleWords("Cannot be read", "A mapping or a rule failed on the record.", _REPORT),
     "database-refused": RuleWords("Refused by the database", "The database would not take the record.", _REPORT),
 }  # fmt: skip
+ACCEPT_SHORTER = "Accept a list that became much shorter"
 OF_PLACES = frozenset({"county-unknown"})  # the page of a reject offers to add an alias
 _OTHER = RuleWords("", "The record breaks this rule.", _AT_SOURCE)
 
@@ -76,3 +77,30 @@ _OTHER = RuleWords("", "The record breaks this rule.", _AT_SOURCE)
 def words_of(rule: str) -> RuleWords:
     """Return a rule in words; of an unknown one, what to do with any."""
     return RULE_WORDS.get(rule, _OTHER)
+
+
+# what the command line says -> what is to be done in admin
+_IN_ADMIN = (
+    (
+        "add the spelling to fixtures/place_aliases.csv, run load_geography, then import again",
+        "add the spelling under Place aliases, then import again; once it is a reject, its own page does both",
+    ),
+    ("add the spelling to fixtures/place_aliases.csv", "add the spelling under Place aliases, then import again"),
+    (
+        "add the spelling to fixtures/lookups.json",
+        "add the spelling to the aliases of what it means (Lists and people), then import again",
+    ),
+    ("; add an alias, then `rejects replay --waiting`", ": open one and say what its place text means"),
+    (
+        "if that is right, import it with --allow-shrink",
+        f'is it the right source? If so, choose the file again and tick "{ACCEPT_SHORTER}"',
+    ),
+    ("more, see `quality_report`", "more: is it the right list?"),
+)
+
+
+def in_admin(text: str) -> str:
+    """Return a sentence of the command line with the way out that there is in admin."""
+    for told, instead in _IN_ADMIN:
+        text = text.replace(told, instead)
+    return text

@@ -169,3 +169,22 @@ def test_a_next_step_in_admin_leads_to_the_page_that_it_names() -> None:
 def test_a_facilitys_page_says_its_quality(imported: dict[str, Any]) -> None:
     html = page("data_engineer", f"/admin/facilities/facility/{open_one().pk}/change/")
     assert "fits the schema; keeps the rules" in html
+
+
+def test_after_an_undo_the_front_page_shows_what_the_registry_is_like_without_it(imported: dict[str, Any]) -> None:
+    later = run_import(RAW, "regional")
+    ImportRun.objects.filter(pk=later["run"]).update(undone_by=imported["run"])
+    shown = visitor("viewer").get(FRONT).context
+    assert [tile.url for tile in shown["tiles"] if "quality" in tile.label] == [
+        f"/admin/etl/importrun/{imported['run']}/report/"
+    ]
+    assert [tile.label.split(",")[0] for tile in shown["tiles"] if tile.number == f"Run {later['run']}"] == ["undone"]
+
+
+def test_a_next_step_speaks_of_admin_and_leads_to_the_records_that_have_the_unknown_word(
+    imported: dict[str, Any],
+) -> None:
+    steps = {step["why"].split()[0]: step for step in visitor("viewer").get(FRONT).context["next_steps"]}
+    assert "Lists and people" in steps["service-unknown"]["why"]
+    assert steps["service-unknown"]["url"].endswith("?rule=service-unknown")
+    assert "fixtures/" not in "".join(step["why"] for step in steps.values())

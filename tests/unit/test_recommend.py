@@ -1,5 +1,6 @@
 """What to do next, from what was measured."""
 
+from etl.rule_words import in_admin
 from etl.stages.recommend import Situation, recommend
 
 
@@ -33,3 +34,15 @@ def test_the_most_urgent_stands_first_and_each_is_a_command():
     assert found[3].why == "2 records rejected by county-unknown; add an alias, then `rejects replay --waiting`"
     assert found[5].why == "1 possible duplicate waits for a person"
     assert found[0].as_json()["command"] == "manage.py import_facilities regional --dry-run"
+
+
+def test_an_unknown_word_of_a_list_is_mended_in_the_lists_and_not_among_the_places():
+    found = recommend(Situation(faults={"service-unknown": 14, "ward-unknown": 1}))
+    assert [one.why for one in found] == [
+        "service-unknown on 14 records: add the spelling to fixtures/lookups.json",
+        "ward-unknown on 1 record: add the spelling to fixtures/place_aliases.csv",
+    ]
+    assert [in_admin(one.why) for one in found] == [
+        "service-unknown on 14 records: add the spelling to the aliases of what it means (Lists and people), then import again",
+        "ward-unknown on 1 record: add the spelling under Place aliases, then import again",
+    ]
