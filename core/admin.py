@@ -158,7 +158,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter_sheet = False
     list_select_related = ["changed_by"]
     search_fields = ["=session_id", "=record_id"]
-    search_help_text = "A session (run:12) or the number of a row"
+    search_help_text = "run:12, or a row's number; of a place, see its History page"
     show_full_result_count = False
     fields = list_display
     readonly_fields = fields

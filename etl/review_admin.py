@@ -34,6 +34,8 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
     list_filter_sheet = False
     list_select_related = ["first__facility__county", "second__facility__county", "decided_by"]
     search_fields = ["first__facility__facility_code", "second__facility__facility_code"]  # and names, see below
+    search_help_text = "Name or facility code"
+    empty_text = "No pair of this selection: an import adds those that may be one, decided ones have another state."
     show_full_result_count = False
     ordering = ["-score", "pair_id"]
 

@@ -83,7 +83,7 @@ def words_of(rule: str) -> RuleWords:
 _IN_ADMIN = (
     (
         "add the spelling to fixtures/place_aliases.csv, run load_geography, then import again",
-        "add the spelling under Place aliases, then import again; once it is a reject, its own page does both",
+        "say under Rejects, on its own page, what it means; or add the spelling under Place aliases, then import again",
     ),
     ("add the spelling to fixtures/place_aliases.csv", "add the spelling under Place aliases, then import again"),
     (

@@ -15,6 +15,7 @@ from core.models import AccessLog, Approval, AuditEntry, User
 from etl.models import DuplicatePair, ImportRun, SourceRecord, SourceRecordVersion
 from facilities.models import Facility
 from geography.models import Constituency, County, Ward
+from tests.site import visitor
 from tests.world import provider, run_import, write_providers
 
 pytestmark = pytest.mark.django_db
@@ -162,3 +163,17 @@ def test_a_facility_page_saved_as_it_stands_changes_no_value(imported: dict[str,
     answer = browser.post(address(Facility, "change", facility.pk), data)
     assert answer.status_code == 302, answer.context and answer.context["errors"]
     assert [str(contact.contact_value) for contact in facility.contacts.order_by("pk")] == before
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/admin/facilities/facility/?q=nowhere-at-all", "Nothing has “nowhere-at-all”"),
+        ("/admin/etl/duplicatepair/", "an import adds those that may be one"),
+        ("/admin/etl/importrun/?status__exact=failed", "Nothing fits these filters"),
+    ],
+)
+def test_an_empty_list_says_why_and_what_then(db: None, address: str, said: str) -> None:
+    html = visitor("data_engineer").get(address).content.decode()
+    assert said in html
+    assert "yielded" not in html
