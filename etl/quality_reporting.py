@@ -61,10 +61,12 @@ def was_measured(summary: Mapping[str, Any]) -> bool:
     return QualitySnapshot.objects.filter(run=summary["run"]).exists()
 
 
-def run_report(run: ImportRun) -> str:
+def run_report(run: ImportRun, *, back: str = "") -> str:
     """Return the page of a run: its statement, and what was measured at its end, if it was."""
     summary = {"warnings": [], "rejects": [], "missing": [], "findings": []} | run.summary
-    return to_html(summary, read_report(run.pk) if was_measured(summary) else None)
+    if run.undone_by_id:
+        summary["status"] = f"undone by run {run.undone_by_id}"
+    return to_html(summary, read_report(run.pk) if was_measured(summary) else None, back=back)
 
 
 def _why_none(number: int | None) -> str:

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from core.access import log_access
@@ -121,7 +122,7 @@ class DuplicatePairAdmin(ReadOnlyAdmin):
         except (EtlError, KeysDoNotFitError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
-        self.message_user(request, decided, messages.SUCCESS)
+        self.message_user(request, _with_way_back(decided, pair), messages.SUCCESS)
         return HttpResponseRedirect(self._next_page(pair))
 
     def _preview(self, request: HttpRequest, pair: DuplicatePair) -> dict[str, Any]:
@@ -220,6 +221,14 @@ def _refuse_nul(request: HttpRequest) -> None:
     """Raise DecisionError for a form that no column could hold."""
     if any("\0" in text for texts in request.POST.lists() for text in (texts[0], *texts[1])):
         raise DecisionError("the form holds a NUL character")
+
+
+def _with_way_back(decided: str, pair: DuplicatePair) -> str:
+    """Return what was decided, with a link to the pair: the page goes on to the next one."""
+    if pair.pk is None:
+        return decided
+    address = reverse("admin:etl_duplicatepair_change", args=[pair.pk])
+    return format_html('{} <a class="underline" href="{}">Look at it, or take it back</a>', decided, address)
 
 
 def _order(request: HttpRequest, pair: DuplicatePair) -> decisions.MergeOrder:

@@ -126,7 +126,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         if "totals" not in run.summary:
             self.message_user(request, f"Run {run.pk} left no statement, and so has no report.", messages.WARNING)
             return HttpResponseRedirect(reverse("admin:etl_importrun_change", args=[run.pk]))
-        return HttpResponse(run_report(run))
+        return HttpResponse(run_report(run, back=reverse("admin:etl_importrun_change", args=[run.pk])))
 
     @in_own_transactions
     def ask_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

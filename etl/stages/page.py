@@ -47,6 +47,8 @@ ol.next code { display: inline-block; padding: .1rem .4rem; background: var(--so
   .bars { grid-template-columns: 1fr max-content }
   .bars .said { grid-column: 2 }
   .bars .track { grid-column: 1 / -1 } }
+.leave a { color: inherit }
+@media print { .leave { display: none } }
 @media print { body { max-width: none; font-size: 11px } section { break-inside: avoid } details > * { display: block } }
 """
 

@@ -256,8 +256,8 @@ def _since(report: Report) -> str:
     if not before or before["score"] is None or report["quality_score"] is None:
         return ""
     change = report["quality_score"] - before["score"]
-    way = "as before" if abs(change) < 0.005 else f"{'up' if change > 0 else 'down'} {abs(change):.2f} points since"
-    return f", {way} (run {before['run']}: {percent_text(before['score'])})"
+    way = "unchanged" if abs(change) < 0.005 else f"{'up' if change > 0 else 'down'} {abs(change):.2f} points"
+    return f", {way} since run {before['run']} ({percent_text(before['score'])})"
 
 
 def _short(value: float | None) -> str:

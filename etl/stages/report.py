@@ -95,13 +95,17 @@ def _missing_record(record: Mapping[str, Any]) -> str:
     return f"{record['file']} {record['pointer']}{f' ({code})' if code else ''}, since run {record['since_run']}"
 
 
-def to_html(summary: Mapping[str, Any], quality: Mapping[str, Any] | None = None) -> str:
-    """Return one HTML page without any outside asset, readable on a phone and printable; with what was measured, if it was."""
+def to_html(summary: Mapping[str, Any], quality: Mapping[str, Any] | None = None, *, back: str = "") -> str:
+    """Return one HTML page without any outside asset, readable on a phone and printable; with what was measured, if it was.
+
+    `back`: the address that a browser goes back to.
+    """
     run = "Dry run" if summary["dry_run"] else f"Import run {summary['run']}"
     subtitle = f"{summary['status']} · {summary['totals']['read']} records in {effort(summary)}"
     measured = sections(quality) if quality else [_quality(summary), _findings(summary)]
     statement = (_errors(summary), _tiles(summary), _by_source(summary), _rejects(summary), _missing(summary))
-    return page(run, subtitle, [*statement, *measured])
+    leave = f'<p class="leave"><a href="{escape(back)}">Back to the run</a></p>' if back else ""
+    return page(run, subtitle, [leave, *statement, *measured])
 
 
 def _errors(summary: Mapping[str, Any]) -> str:

@@ -188,3 +188,11 @@ def test_a_next_step_speaks_of_admin_and_leads_to_the_records_that_have_the_unkn
     assert "Lists and people" in steps["service-unknown"]["why"]
     assert steps["service-unknown"]["url"].endswith("?rule=service-unknown")
     assert "fixtures/" not in "".join(step["why"] for step in steps.values())
+
+
+def test_a_report_leads_back_to_its_run_and_says_that_it_was_undone(imported: dict[str, Any]) -> None:
+    number = imported["run"]
+    html = page("viewer", f"/admin/etl/importrun/{number}/report/")
+    assert f'href="/admin/etl/importrun/{number}/change/"' in html
+    ImportRun.objects.filter(pk=number).update(undone_by=number)
+    assert f"undone by run {number}" in page("viewer", f"/admin/etl/importrun/{number}/report/")

@@ -71,5 +71,5 @@ def test_a_report_escapes_every_hostile_text():
 
 def test_a_report_in_words_begins_with_the_score_and_ends_with_what_to_do():
     lines = to_text(report("word")).splitlines()
-    assert lines[1] == "score 50.0 %, up 10.00 points since (run 6: 40.0 %)"
+    assert lines[1] == "score 50.0 %, up 10.00 points since run 6 (40.0 %)"
     assert lines[-2:] == ["1. word", "   word"]
