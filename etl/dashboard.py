@@ -61,6 +61,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "worst_sources": _safe(_sources(snapshot)),
         "next_steps": [_next_step(step) for step in (snapshot.recommendations if snapshot else [])],
         "is_empty": last is None,
+        "shows_commands": may(request.user, Action.TRANSFORM),
     }
 
 

@@ -33,9 +33,10 @@ _OFFENDERS: Mapping[str, tuple[str, str, str]] = {
 
 
 def read_report(number: int | None = None) -> dict[str, Any]:
-    """Return the report of a run, or of the last that was measured; raises UnknownRunError where there is none."""
+    """Return the report of a run, or of the last that was measured and not undone; raises UnknownRunError without one."""
     snapshots = QualitySnapshot.objects.select_related("run")
-    snapshot = snapshots.first() if number is None else snapshots.filter(run=number).first()
+    chosen = {"run__undone_by__isnull": True} if number is None else {"run": number}
+    snapshot = snapshots.filter(**chosen).first()
     if snapshot is None:
         raise UnknownRunError(_why_none(number))
     before = snapshot_before(snapshot.run_id)

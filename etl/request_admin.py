@@ -105,6 +105,7 @@ class RunRequestAdmin(ReadOnlyAdmin):
             sources=sources,
             user=request.user,
             allow_shrink=values["allow_shrink"],
+            allow_drift=values["allow_drift"],
             deactivate_missing=values["deactivate_missing"],
             files=told,
         )

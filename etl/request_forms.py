@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
-from etl.rule_words import ACCEPT_SHORTER
+from etl.rule_words import ACCEPT_OTHER_SHAPE, ACCEPT_SHORTER
 from etl.sources import EVERY_SOURCE, SOURCES
 from etl.uploads import size_of
 
@@ -38,6 +38,12 @@ class OptionsForm(forms.Form):
         label=ACCEPT_SHORTER,
         help_text="A list that holds no record, or a fifth fewer than last time, is refused as a broken delivery."
         " Tick this if the shorter list is right.",
+    )
+    allow_drift = forms.BooleanField(
+        required=False,
+        label=ACCEPT_OTHER_SHAPE,
+        help_text="A list whose records lack what they had last time, or hold it in another form, is refused: it may be"
+        " another source's list. Tick this if its maker changed it.",
     )
     deactivate_missing = forms.BooleanField(
         required=False,

@@ -70,6 +70,7 @@ RULE_WORDS: Mapping[str, RuleWords] = {
     "database-refused": RuleWords("Refused by the database", "The database would not take the record.", _REPORT),
 }  # fmt: skip
 ACCEPT_SHORTER = "Accept a list that became much shorter"
+ACCEPT_OTHER_SHAPE = "Accept a list of another shape"
 OF_PLACES = frozenset({"county-unknown"})  # the page of a reject offers to add an alias
 _OTHER = RuleWords("", "The record breaks this rule.", _AT_SOURCE)
 
@@ -86,14 +87,14 @@ _IN_ADMIN = (
         "say under Rejects, on its own page, what it means; or add the spelling under Place aliases, then import again",
     ),
     ("add the spelling to fixtures/place_aliases.csv", "add the spelling under Place aliases, then import again"),
-    (
-        "add the spelling to fixtures/lookups.json",
-        "add the spelling to the aliases of what it means (Lists and people), then import again",
-    ),
     ("; add an alias, then `rejects replay --waiting`", ": open one and say what its place text means"),
     (
         "if that is right, import it with --allow-shrink",
         f'is it the right source? If so, choose the file again and tick "{ACCEPT_SHORTER}"',
+    ),
+    (
+        "mend its mapping, or import it with --on-drift warn",
+        f'is it the right source? If so, choose the file again and tick "{ACCEPT_OTHER_SHAPE}"',
     ),
     ("more, see `quality_report`", "more: is it the right list?"),
 )

@@ -21,6 +21,7 @@ from etl.pipeline import ImportOptions, import_facilities
 from etl.preview import preview_run, preview_undo
 from etl.rejects import RejectFilter, find, replay
 from etl.sources import SOURCES
+from etl.stages.drift import OnDrift
 from etl.stages.report import refusals
 from etl.undo import undo_import
 from etl.uploads import forget, sha256_of, size_of
@@ -42,6 +43,7 @@ def ask_import(
     sources: Sequence[str],
     user: User,
     allow_shrink: bool = False,
+    allow_drift: bool = False,
     deactivate_missing: bool = False,
     files: Sequence[Mapping[str, object]] = (),
     of_run: ImportRun | None = None,
@@ -54,6 +56,7 @@ def ask_import(
         data_dir=str(data_dir.absolute()),
         sources=list(sources),
         allow_shrink=allow_shrink,
+        allow_drift=allow_drift,
         deactivate_missing=deactivate_missing,
         files=list(files),
         of_run=of_run,
@@ -69,6 +72,7 @@ def ask_again(run: ImportRun, *, user: User) -> RunRequest:
         sources=did.get("sources", []),
         user=user,
         allow_shrink=did.get("allow_shrink", False),
+        allow_drift=True,  # the run that is done again had its own answer to that
         deactivate_missing=did.get("deactivate_missing", False),
         of_run=run,
     )
@@ -294,6 +298,7 @@ def _options(request: RunRequest, user: User, *, dry_run: bool) -> ImportOptions
         batch_size=settings.ETL_BATCH_SIZE,
         workers=settings.ETL_WORKERS if request.is_large else 1,
         allow_shrink=request.allow_shrink,
+        on_drift=OnDrift.WARN if request.allow_drift else OnDrift.FAIL,
         deactivate_missing=request.deactivate_missing,
         resume=not dry_run and request.of_run is not None and request.of_run.status in interrupted,
         user=user,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db.models import FloatField, Max, Q
 from django.db.models.functions import Cast
 
@@ -280,7 +281,13 @@ def _confidential(wanted: Wanted) -> str:
     if not count:
         return ""
     number = str(count) if count >= FEWEST_COUNTED else TOO_FEW.capitalize()
-    return f"{number} confidential places in {county} county offer this: ask the safeguarding lead."
+    return f"{number} confidential places in {county} county offer this: {ask_safeguarding()}."
+
+
+def ask_safeguarding() -> str:
+    """Return whom to ask about confidential places, and how to reach them where SAFEGUARDING_CONTACT says so."""
+    contact = settings.SAFEGUARDING_CONTACT
+    return f"ask the safeguarding lead ({contact})" if contact else "ask the safeguarding lead"
 
 
 def _remarks(wanted: Wanted, origin: _Origin, candidates: Sequence[Candidate]) -> Iterator[str]:
@@ -288,6 +295,6 @@ def _remarks(wanted: Wanted, origin: _Origin, candidates: Sequence[Candidate]) -
     if wanted.point is None and wanted.place and origin.point is None:
         yield f"No position is known in {wanted.around[-1]} county, so nothing is said of places elsewhere: give a point."
     if wanted.point is not None:
-        yield "Confidential places are in no answer by distance: ask the safeguarding lead."
+        yield f"Confidential places are in no answer by distance: {ask_safeguarding()}."
     if len(candidates) == wanted.limit:
         yield f"These are the first {wanted.limit}; there may be more."

@@ -176,6 +176,9 @@ STATICFILES_DIRS = [BASE_DIR / "core" / "static"]
 # The registry.
 CONTACT_STALE_DAYS = whole_number("CONTACT_STALE_DAYS", default=180)  # after which a contact is to be called again
 
+# how the people who work with the registry reach the safeguarding lead: "Wanjiru, 0700 000 000"
+SAFEGUARDING_CONTACT: str = env.str("SAFEGUARDING_CONTACT", default="").strip()
+
 # The pipeline.
 RAW_DATA_DIR = BASE_DIR / "data" / "raw"
 FIXTURES_DIR = BASE_DIR / "fixtures"

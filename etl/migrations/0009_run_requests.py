@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                 ('data_dir', models.TextField(blank=True)),
                 ('sources', models.JSONField(default=list)),
                 ('allow_shrink', models.BooleanField(default=False)),
+                ('allow_drift', models.BooleanField(default=False)),
                 ('deactivate_missing', models.BooleanField(default=False)),
                 ('files', models.JSONField(default=list, help_text='of an upload: name as the browser gave it, masked, and size')),
                 ('sha256', models.JSONField(default=dict, help_text='source -> its files when they were previewed')),

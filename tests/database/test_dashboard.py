@@ -37,7 +37,8 @@ def test_the_front_page_shows_the_registry_at_a_glance(imported: dict[str, Any])
     ):
         assert words in html
     assert f"Run {imported['run']}" in html
-    assert "manage.py rejects list --rule not-a-station" in html
+    assert "manage.py rejects list --rule not-a-station" not in html  # a viewer cannot run it
+    assert "manage.py rejects list --rule not-a-station" in page("data_engineer")
     assert 'role="alert"' not in html
     assert "<svg" in html
 
@@ -181,12 +182,9 @@ def test_after_an_undo_the_front_page_shows_what_the_registry_is_like_without_it
     assert [tile.label.split(",")[0] for tile in shown["tiles"] if tile.number == f"Run {later['run']}"] == ["undone"]
 
 
-def test_a_next_step_speaks_of_admin_and_leads_to_the_records_that_have_the_unknown_word(
-    imported: dict[str, Any],
-) -> None:
+def test_a_next_step_speaks_of_admin_and_leads_to_where_it_is_done(imported: dict[str, Any]) -> None:
     steps = {step["why"].split()[0]: step for step in visitor("viewer").get(FRONT).context["next_steps"]}
-    assert "Lists and people" in steps["service-unknown"]["why"]
-    assert steps["service-unknown"]["url"].endswith("?rule=service-unknown")
+    assert steps["service-unknown"]["url"] == "/admin/facilities/servicecategory/"
     assert "fixtures/" not in "".join(step["why"] for step in steps.values())
 
 

@@ -99,6 +99,12 @@ def test_a_place_of_a_county_without_any_position_comes_last() -> None:
     assert names(near=NEAR) == ["far, called", "nowhere known"]
 
 
+def test_the_safeguarding_leads_number_is_said_where_it_is_set(settings: Any) -> None:
+    settings.SAFEGUARDING_CONTACT = "0700 000 000"
+    (remark,) = find_help(read_request(["hiv-pep"], near=NEAR), whole=False).remarks
+    assert remark.endswith("ask the safeguarding lead (0700 000 000).")
+
+
 def test_only_what_is_stated_and_open_is_found() -> None:
     place("stated", km=1)
     place("other", km=1, services=("legal-aid",))

@@ -96,6 +96,16 @@ def test_an_upload_is_previewed_confirmed_and_imported_in_the_name_of_the_person
     assert not list(uploads.iterdir()), "the file is deleted once it is imported"
 
 
+def test_a_list_of_another_shape_is_refused_until_that_is_ticked(browser: Any) -> None:
+    run_import_of(*(provider(n) for n in range(6)))
+    other = [{"facility_name": f"Kituo {n}", "county": "Nairobi"} for n in range(6)]
+    refused = previewed(browser, other)
+    assert refused.state == "refused"
+    assert "is it the right source?" in browser.get(page(refused)).content.decode()
+    ticked = previewed(browser, other, **{"upload-allow_drift": "on"})
+    assert ticked.state == "ready"
+
+
 def test_a_preview_writes_nothing_but_the_request(browser: Any) -> None:
     run_import_of(provider(0), provider(1))
     counts, state = row_counts(), state_hash()
@@ -249,7 +259,7 @@ def test_a_source_that_no_preview_showed_is_not_imported_with_the_others(browser
     decide(browser, asked, "confirm")
     assert Facility.objects.count() == 1
     assert asked.run is not None
-    assert "not those of the preview" in asked.run.summary["sources"]["equity_afya"]["error"]
+    assert "not in the preview" in asked.run.summary["sources"]["equity_afya"]["error"]
 
 
 def test_a_second_confirmation_imports_nothing_again(browser: Any) -> None:
