@@ -108,7 +108,7 @@ def rows_of(facility: Facility) -> Any:
 
 
 # `make faults` sends everybody
-VISITORS = all_or_sample(list(PEOPLE), ["viewer", "superuser"])
+VISITORS = all_or_sample(list(PEOPLE), ["superuser"])
 SEARCHERS = all_or_sample([person for person in PEOPLE if person != "anonymous"], ["data_engineer"])
 
 

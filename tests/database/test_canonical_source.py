@@ -30,6 +30,7 @@ from facilities.models import (
 )
 from facilities.pins import pin
 from geography.models import County
+from tests.faults.world import in_full
 from tests.world import RAW, REGISTRY_TABLES, provider, registry, row_versions, run_import, write_providers
 
 pytestmark = pytest.mark.django_db
@@ -141,6 +142,7 @@ def test_the_same_registry_is_unchanged_by_its_own_export(imported: dict[str, An
     assert summary["status"] == "succeeded"
 
 
+@in_full
 def test_what_people_did_is_unchanged_by_its_export(odd: None, tmp_path: Path) -> None:
     read = len(records())
     assert counts(read_back(tmp_path, dry_run=True)) == {"read": read, "unchanged": read}
@@ -158,6 +160,7 @@ def test_its_sources_are_unchanged_after_it(imported: dict[str, Any], tmp_path: 
     assert (registry(), row_versions()) == (before, rows)
 
 
+@in_full
 def test_its_import_can_be_undone(imported: dict[str, Any], tmp_path: Path) -> None:
     before = state_hash()
     undo_import(read_back(tmp_path)["run"], user=User.import_user())
@@ -192,6 +195,7 @@ def test_an_empty_registry_becomes_the_same(
     assert counts(read_back(tmp_path, text)) == {"read": len(expected), "unchanged": len(expected)}
 
 
+@in_full
 def test_what_people_did_comes_along(odd: None, tmp_path: Path, move_to_another_machine: Callable[[], None]) -> None:
     text = export_text()
     move_to_another_machine()
@@ -214,6 +218,7 @@ def test_neither_its_order_nor_its_parts_matter(imported: dict[str, Any], tmp_pa
     assert export_text() == text
 
 
+@in_full
 def test_the_sources_find_their_facilities_again(imported: dict[str, Any], tmp_path: Path) -> None:
     text, before = export_text(), registry()
     empty_the_registry()
@@ -226,6 +231,7 @@ def test_the_sources_find_their_facilities_again(imported: dict[str, Any], tmp_p
     }
 
 
+@in_full
 def test_an_export_and_its_sources_in_one_run_are_as_if_it_had_been_there(
     imported: dict[str, Any], data_dir: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.faults.world import (
     empty_registry,
     import_delivery,
     in_child,
+    in_full,
     totals_of,
     wait_until_alone,
 )
@@ -82,6 +83,7 @@ def test_a_refused_statement_ends_the_run_and_the_next_run_makes_it_good(
             assert_recovered(import_delivery(undisturbed.folder), undisturbed)
 
 
+@in_full
 @pytest.mark.parametrize("start", all_or_sample(range(1, STRIDE + 1), [11]))
 def test_a_process_that_ends_at_any_statement_is_made_good_by_the_next_run(
     start: int, undisturbed: Undisturbed, subtests: pytest.Subtests
@@ -112,7 +114,7 @@ def exit_in_child(number: int, folder: Any, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("start", all_or_sample(range(1, STRIDE + 1), [5]))
-@pytest.mark.parametrize("fault", [connection_lost, reply_lost, refused, exit_at_once])
+@pytest.mark.parametrize("fault", all_or_sample([connection_lost, reply_lost, refused, exit_at_once], [reply_lost]))
 def test_a_changed_delivery_disturbed_at_any_statement_leaves_what_an_undisturbed_one_does(
     fault: Act, start: int, undisturbed: Undisturbed, undisturbed_change: Undisturbed, subtests: pytest.Subtests
 ) -> None:

@@ -16,7 +16,7 @@ from etl.console import run_with_exit_code
 from etl.models import ImportRun, SourceRecordVersion
 from facilities.models import FacilityContact
 from tests.faults.test_kills import finished, manage, url_of_test_database
-from tests.faults.world import command, trigger
+from tests.faults.world import command, in_full, trigger
 from tests.known_contacts import CANARIES, PHONES, leaks
 from tests.world import provider, run_import, write_providers
 
@@ -73,6 +73,7 @@ def titles_until(over: threading.Event, titles: set[str]) -> None:
         over.wait(0.01)
 
 
+@in_full
 def test_a_whole_import_shows_no_canary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     report, over, titles = folder / "report.html", threading.Event(), set[str]()

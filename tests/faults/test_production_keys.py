@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings as project
 
 from core.embedded_postgres import Server, bin_dir, ensure_running, stop, url
-from tests.faults.world import PATIENCE, all_or_sample
+from tests.faults.world import PATIENCE, all_or_sample, in_full
 
 FIELD_KEY = "the-field-key-of-this-database-and-no-other"
 INDEX_KEY = "the-index-key-of-this-database-and-no-other"
@@ -133,6 +133,7 @@ def test_the_right_keys_let_a_server_start_and_a_role_that_may_only_read_read(se
     assert manage(server, "state_hash", role="reader", FIELD_KEYS=WRONG).returncode == 1
 
 
+@in_full
 def test_the_owner_rotates_and_the_application_role_is_refused(server: Server) -> None:
     succeed(server, "load_geography")
     succeed(server, "import_facilities", "other_services")

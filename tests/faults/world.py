@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from django.core.management import call_command
 from django.db import connection
 
@@ -46,6 +47,10 @@ Act = Callable[[Callable[[], Any]], Any]
 def all_or_sample[T](every: Sequence[T], sample: Sequence[T]) -> Sequence[T]:
     """Return every case where FAULTS=all, else the sample."""
     return every if os.environ.get("FAULTS") == "all" else sample
+
+
+# what takes long, and fails no sooner than a shorter test beside it
+in_full = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="make faults runs it")
 
 
 # the delivery
