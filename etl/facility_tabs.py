@@ -183,7 +183,9 @@ def disputed(_: FacilityAdmin, facility: Facility) -> SafeString | str:
 @display(description="Quality")
 def quality(_: FacilityAdmin, facility: Facility) -> str:
     """Return whether the facility fits the schema and keeps the rules, what is odd about it, and its score."""
-    return str(validate_facility(facility)) if facility.pk else ""
+    # as it is stored: on a page that shows errors the instance holds what was typed
+    stored = Facility.objects.with_details().filter(pk=facility.pk).first()
+    return str(validate_facility(stored)) if stored else ""
 
 
 def read_contacts(text: str) -> tuple[str, ...]:
