@@ -101,7 +101,8 @@ def quality_of(run: ImportRun) -> SafeString | str:
         "", '<th scope="col">{}</th>', (("metric",), ("now",), ("target",), ("since the run before",))
     )
     return format_html(
-        '<div class="rq rq-scroll"><table class="rq-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        '<div class="rq rq-scroll" tabindex="0" role="region" aria-label="Quality"><table class="rq-table">'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
         head,
         rows,
     )

@@ -7,6 +7,7 @@ STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8883; --accent: #66419b; --bad: #b3261e; --good: #2e7d4f }
 @media (prefers-color-scheme: dark) { :root { --accent: #b6a0dd; --bad: #ff8a80; --good: #7bd3a0 } }
 * { box-sizing: border-box }
+body { background: Canvas; color: CanvasText }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 62rem }
 h1 { font-size: 1.5rem; margin: .5rem 0 0 }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem }
