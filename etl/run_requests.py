@@ -34,6 +34,9 @@ OPEN = (State.QUEUED, State.READY, State.REFUSED, State.FAILED, State.INTERRUPTE
 _LOCK = 0x47565251 << 32
 
 
+_RESUMABLE = {ImportRun.Status.INTERRUPTED, ImportRun.Status.RUNNING}  # running: or dead, and not yet marked so
+
+
 # asking
 
 
@@ -72,7 +75,7 @@ def ask_again(run: ImportRun, *, user: User) -> RunRequest:
         sources=did.get("sources", []),
         user=user,
         allow_shrink=did.get("allow_shrink", False),
-        allow_drift=True,  # the run that is done again had its own answer to that
+        allow_drift=run.status in _RESUMABLE,  # what was begun was accepted; what failed is asked about anew
         deactivate_missing=did.get("deactivate_missing", False),
         of_run=run,
     )
@@ -290,7 +293,6 @@ def _names_run(request: RunRequest) -> Callable[[str], None]:
 
 
 def _options(request: RunRequest, user: User, *, dry_run: bool) -> ImportOptions:
-    interrupted = {ImportRun.Status.INTERRUPTED, ImportRun.Status.RUNNING}  # or dead, and not yet marked so
     return ImportOptions(
         data_dir=Path(request.data_dir),
         sources=tuple(request.sources),
@@ -300,7 +302,7 @@ def _options(request: RunRequest, user: User, *, dry_run: bool) -> ImportOptions
         allow_shrink=request.allow_shrink,
         on_drift=OnDrift.WARN if request.allow_drift else OnDrift.FAIL,
         deactivate_missing=request.deactivate_missing,
-        resume=not dry_run and request.of_run is not None and request.of_run.status in interrupted,
+        resume=not dry_run and request.of_run is not None and request.of_run.status in _RESUMABLE,
         user=user,
         sha256={} if dry_run else request.sha256,
     )
