@@ -70,7 +70,9 @@ requirements: .venv/.installed-dev ## compile the hashed requirements anew from 
 	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.12 \
 		--custom-compile-command "make requirements" --quiet --extra cluster -c requirements.txt pyproject.toml -o requirements-cluster.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.12 \
-		--custom-compile-command "make requirements" --quiet --extra dev --extra cluster -c requirements-cluster.txt pyproject.toml -o requirements-dev.txt
+		--custom-compile-command "make requirements" --quiet --extra sentry -c requirements.txt pyproject.toml -o requirements-sentry.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.12 \
+		--custom-compile-command "make requirements" --quiet --extra dev --extra cluster --extra sentry -c requirements-cluster.txt pyproject.toml -o requirements-dev.txt
 
 clean: stop ## remove the environment and everything under var/
 	rm -rf .venv var
