@@ -15,7 +15,12 @@ from django.db import connection
 
 from core.database_roles import as_owner
 from tests.kept_import import import_and_keep, put_back
+from tests.sampling import leave_to_make_faults
 from tests.world import RAW, SOURCE_NAMES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    leave_to_make_faults(items)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from etl.models import DuplicatePair, SourceRecord, SourceRecordVersion
 from etl.stages.report import to_html, to_json, to_text
 from facilities.models import Facility
 from tests.canaries import CANARIES, leaks, leaks_in_database, write_canaries
-from tests.faults.world import all_or_sample
+from tests.sampling import all_or_sample
 from tests.site import METHODS, PEOPLE, address_of, first_row, patterns, visitor
 from tests.world import RAW, SOURCE_NAMES, read_source, run_import, write_providers, write_source
 

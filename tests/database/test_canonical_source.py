@@ -30,7 +30,7 @@ from facilities.models import (
 )
 from facilities.pins import pin
 from geography.models import County
-from tests.faults.world import in_full
+from tests.sampling import in_full
 from tests.world import RAW, REGISTRY_TABLES, provider, registry, row_versions, run_import, write_providers
 
 pytestmark = pytest.mark.django_db

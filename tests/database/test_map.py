@@ -19,7 +19,7 @@ from facilities.map import confidential_places, county_labels
 from facilities.models import Facility, FacilityCoordinate
 from geography.models import County
 from tests.canaries import CANARIES, leaks, write_canaries
-from tests.faults.world import all_or_sample
+from tests.sampling import all_or_sample
 from tests.site import PEOPLE, visitor
 from tests.world import run_import
 

@@ -1,15 +1,14 @@
 """What the fault tests share: the sample delivery, what an undisturbed import leaves, and how things are made to go wrong.
 
-FAULTS=all runs every case; otherwise a sample of them runs.
+tests/sampling.py says which cases `make test` runs.
 """
 
 import io
 import json
-import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from django.core.management import call_command
 from django.db import connection
 
@@ -32,6 +30,8 @@ from etl.pipeline import ImportOptions, import_facilities
 from etl.statement import OUTCOMES
 from etl.summary import Progress
 from facilities.models import Facility
+from tests.sampling import all_or_sample as all_or_sample  # noqa: PLC0414 - every fault test wants it
+from tests.sampling import in_full as in_full  # noqa: PLC0414
 from tests.world import RAW, REGISTRY_TABLES, provider, registry, write_providers
 
 SOURCES = ("other_services", "equity_afya")
@@ -42,15 +42,6 @@ GATE = 7  # an advisory lock of the tests
 PATIENCE = 30.0  # seconds until a test that waits for something gives up
 
 Act = Callable[[Callable[[], Any]], Any]
-
-
-def all_or_sample[T](every: Sequence[T], sample: Sequence[T]) -> Sequence[T]:
-    """Return every case where FAULTS=all, else the sample."""
-    return every if os.environ.get("FAULTS") == "all" else sample
-
-
-# what takes long, and fails no sooner than a shorter test beside it
-in_full = pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="make faults runs it")
 
 
 # the delivery
