@@ -19,6 +19,9 @@ DEBUG = False
 SECRET_KEY = secret("SECRET_KEY")
 FIELD_KEYS = secret("FIELD_KEYS")  # comma-separated, newest first
 INDEX_KEY = secret("INDEX_KEY")
+BACKUP_KEY = secret(
+    "BACKUP_KEY"
+)  # comma-separated, newest first: the first seals new backups, each opens what it sealed
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 # proxies of ours in front of the site, each of which adds to X-Forwarded-For: core/client_address.py
 TRUSTED_PROXIES = whole_number("TRUSTED_PROXIES", default=0)
@@ -209,6 +212,10 @@ ETL_ANOMALY_DETECTION: bool = env.bool("ETL_ANOMALY_DETECTION", default=True)
 ETL_ON_DRIFT = one_of("ETL_ON_DRIFT", ("warn", "fail"))
 # the oldest that a source's last reading, and the last success, may be: a day, and two hours for a late start
 ETL_FRESH_HOURS = whole_number("ETL_FRESH_HOURS", default=26)
+
+# Backups: core/backup.py.
+BACKUP_DIR = Path(env.str("BACKUP_DIR", default="").strip() or VAR_DIR / "backups")
+BACKUP_RETENTION_DAYS = whole_number("BACKUP_RETENTION_DAYS", default=30)  # 0 keeps all
 
 LOGGING_CONFIG = "core.logs.configure"
 LOGGING: dict[str, Any] = {"level": log_level("LOG_LEVEL", default="INFO")}

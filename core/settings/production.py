@@ -13,6 +13,7 @@ from core.refusals import (
 from core.settings.base import *  # noqa: F403 - settings modules extend one another
 from core.settings.base import (
     ALLOWED_HOSTS,
+    BACKUP_KEY,
     DATABASE_OWNER,
     DATABASE_URL,
     DATABASES,
@@ -33,7 +34,9 @@ refuse_missing(
     }
 )
 _ring = [key.strip() for key in FIELD_KEYS.split(",") if key.strip()]
-refuse_weak_keys(SECRET_KEY, {"FIELD_KEYS": _ring or [""], "INDEX_KEY": [INDEX_KEY]})
+# without a BACKUP_KEY the site serves; backup commands refuse to work, and `check --deploy` warns
+_backup_ring = [key.strip() for key in BACKUP_KEY.split(",") if key.strip()]
+refuse_weak_keys(SECRET_KEY, {"FIELD_KEYS": _ring or [""], "INDEX_KEY": [INDEX_KEY], "BACKUP_KEY": _backup_ring})
 
 refuse_weak_password("DATABASE_URL", DATABASES["default"])
 DATABASES = {"default": with_verified_tls("DATABASE_URL", DATABASES["default"])}
