@@ -1,0 +1,17 @@
+"""What keeps a backup, its verification or a restore from being done."""
+
+from django.core.management import CommandError
+
+from core.errors import ExplainedError
+
+FAILURE, LOCK_HELD, INTERRUPTED = 1, 3, 5  # exit codes
+
+
+class BackupError(ExplainedError, CommandError):
+    """A backup, a verification or a restore cannot be done; the message is one line with the way out.
+
+    `returncode` is what the command ends with.
+    """
+
+    def __init__(self, message: str, *, returncode: int = FAILURE) -> None:
+        CommandError.__init__(self, message, returncode=returncode)

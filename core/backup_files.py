@@ -1,0 +1,159 @@
+"""The files of BACKUP_DIR: proven backups, their names, and what is old enough to go.
+
+A file with a name of NAME is proven: it got that name only after it had been restored and compared.
+"""
+
+import fcntl
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from core.backup_errors import LOCK_HELD, BackupError
+from core.sealed_backup import MAGIC
+
+NAME = re.compile(r"gvrc-admin-(\d{8}T\d{6}Z)(?:-(\d+))?\.backup")
+_STAMP = "%Y%m%dT%H%M%SZ"
+PARTIAL, COPY = ".partial", ".json"  # behind the name: not proven yet; the manifest for people and monitoring
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFile:
+    """A proven backup: its file, and when it was made."""
+
+    path: Path
+    made_at: datetime
+    number: int  # of those that were made in the same second
+
+    @property
+    def copy(self) -> Path:
+        """The readable copy of its manifest, which may be missing."""
+        return copy_of(self.path)
+
+    def told(self) -> dict[str, Any]:
+        """Return what the copy of the manifest says; nothing where there is none that can be read."""
+        try:
+            told = json.loads(self.copy.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+
+def copy_of(path: Path) -> Path:
+    """Return where the readable copy of a backup's manifest lies."""
+    return path.with_name(f"{path.name}{COPY}")
+
+
+def proven_backups() -> list[BackupFile]:
+    """Return the proven backups of BACKUP_DIR, the oldest first; none where there is no such directory. Only names are read.
+
+    Raises BackupError where the directory cannot be read.
+    """
+    try:
+        with os.scandir(settings.BACKUP_DIR) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BackupError(f"{settings.BACKUP_DIR}: cannot be read ({error.strerror}); mend its rights") from None
+    found = [file for name in names if (file := _backup_file(settings.BACKUP_DIR / name))]
+    return sorted(found, key=lambda file: (file.made_at, file.number))
+
+
+def _backup_file(path: Path) -> BackupFile | None:
+    match = NAME.fullmatch(path.name)
+    if not match:
+        return None
+    try:
+        made_at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+    except ValueError:  # the 45th of Movember
+        return None
+    return BackupFile(path, made_at, int(match[2] or 1))
+
+
+def new_path(moment: datetime) -> Path:
+    """Return a name that no backup has, for one that is made at this moment (UTC)."""
+    stem = f"gvrc-admin-{moment:{_STAMP}}"
+    names = [f"{stem}.backup", *(f"{stem}-{number}.backup" for number in range(2, 1000))]
+    return next(path for name in names if not (path := settings.BACKUP_DIR / name).exists())
+
+
+@contextmanager
+def locked_directory() -> Iterator[None]:
+    """Hold BACKUP_DIR, made (mode 0700) where it is missing, alone; raises BackupError where that is not possible."""
+    folder: Path = settings.BACKUP_DIR
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        message = f"{folder}: no backup can be written there ({error.strerror}); mend it, or set BACKUP_DIR"
+        raise BackupError(message) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace").strip()
+            raise BackupError(f"another backup is at work {holder}; wait for it to end", returncode=LOCK_HELD) from None
+        with suppress(OSError):  # a full disk: who holds it is not worth an error
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _holder(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder() -> bytes:
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"on {socket.gethostname()}, pid {os.getpid()}, since {since}".encode()
+
+
+def sync_directory() -> None:
+    """Let the names in BACKUP_DIR survive a power cut."""
+    descriptor = os.open(settings.BACKUP_DIR, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# what goes; the caller holds the directory
+
+
+def remove_leftovers() -> None:
+    """Remove what dead runs left: unproven files, and copies of manifests whose backup is gone."""
+    for path in settings.BACKUP_DIR.iterdir():
+        stem = path.name.removesuffix(PARTIAL).removesuffix(COPY)
+        is_ours = stem != path.name and NAME.fullmatch(stem)
+        if is_ours and (path.name.endswith(PARTIAL) or not path.with_name(stem).exists()):
+            path.unlink(missing_ok=True)
+
+
+def remove_old(now: datetime) -> list[str]:
+    """Return the names of the backups that were removed: older than BACKUP_RETENTION_DAYS, and never the newest.
+
+    Files of other names, or that do not begin as a backup does, are somebody else's.
+    """
+    days: int = settings.BACKUP_RETENTION_DAYS
+    removed = []
+    for file in proven_backups()[:-1] if days else []:
+        if file.made_at < now - timedelta(days=days) and _begins_as_backup(file.path):
+            file.path.unlink(missing_ok=True)
+            file.copy.unlink(missing_ok=True)
+            removed.append(file.path.name)
+    return removed
+
+
+def _begins_as_backup(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
