@@ -22,8 +22,8 @@ def log_access(
     reason: str = "",
     count: int | None = None,
 ) -> None:
-    """Write one decision; `request` says from where, an export or import by a command says whose shell it was."""
-    if request is None and action in {"export", "import"}:
+    """Write one decision; `request` says from where, what a command does says whose shell it was."""
+    if request is None and action in {"export", "import", "backup", "restore"}:
         reason = reason or f"a command of {getpass.getuser()} on {socket.gethostname()}"
     AccessLog.objects.create(
         user=user if isinstance(user, User) else None,

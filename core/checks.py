@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004 - Django's name
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
@@ -32,6 +33,14 @@ def find_owned_tables(*, databases: Sequence[str] | None = None, **_: Any) -> li
     return [
         Warning(f"the application role owns {count} tables: the audit trail is not safe", hint=REMEDY, id="core.W001")
     ]
+
+
+@register(Tags.security, deploy=True)
+def find_missing_backup_key(**_: Any) -> list[CheckMessage]:
+    """Return a warning where no backup can be made."""
+    if settings.BACKUP_KEY.strip(" ,"):
+        return []
+    return [Warning("BACKUP_KEY is not set: no backup can be made", hint="see .env.example", id="core.W002")]
 
 
 def refuse_owned_tables() -> None:

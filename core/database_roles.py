@@ -49,6 +49,22 @@ def as_owner() -> Iterator[None]:
         _reconnect(current)
 
 
+@contextmanager
+def as_owner_of(database: str) -> Iterator[None]:
+    """Let the default connection be the owner's on this database of the server until the block ends.
+
+    It has no pool, and no statement is too long for it.
+    """
+    changed = {"OPTIONS": connection.settings_dict["OPTIONS"]} | (owner_settings() or {}) | {"NAME": database}
+    changed["OPTIONS"] = {**changed["OPTIONS"], "pool": False, "options": "-c statement_timeout=0"}
+    current = {name: connection.settings_dict[name] for name in changed}
+    _reconnect(changed)
+    try:
+        yield
+    finally:
+        _reconnect(current)
+
+
 def owner_settings() -> dict[str, Any] | None:
     """Return the connection settings that the owner has instead of the application role; None where both are one."""
     if "EMBEDDED_DATA_DIR" in connection.settings_dict:
@@ -62,7 +78,8 @@ def owner_settings() -> dict[str, Any] | None:
 def disconnect() -> None:
     """Close the default connection and its pool."""
     connection.close()
-    if connection.settings_dict["OPTIONS"].get("pool"):
+    # asked for its pool, Django would make one first, and the embedded server a database
+    if connection.alias in connection._connection_pools:  # type: ignore[attr-defined] # noqa: SLF001 - of the PostgreSQL backend
         connection.close_pool()  # type: ignore[attr-defined] # of the PostgreSQL backend
 
 

@@ -29,18 +29,26 @@ def state_hash() -> str:
     return sha256(f"{rows} {total:064x}".encode()).hexdigest()
 
 
+def state_definition() -> str:
+    """Return 12 hex digits that change when the columns do of which state_hash() is made."""
+    columns = [(model._meta.db_table, _columns(model)) for model in _models()]
+    return sha256(json.dumps(columns).encode()).hexdigest()[:12]
+
+
 def _models() -> list[type[models.Model]]:
     return sorted((model for model in apps.get_models() if hasattr(model, "state_key")), key=lambda m: m._meta.db_table)
 
 
 def _lines(model: type[models.Model]) -> Any:
     """Yield a model's rows as bytes: the table, the natural key, then every column that says something."""
-    meta = model._meta
-    columns = [path for field in meta.concrete_fields for path in _paths(field)]
-    paths = list(dict.fromkeys([*model.state_key, *columns]))  # type: ignore[attr-defined] # _models() looked
-    for values in model._default_manager.order_by().values_list(*paths).iterator(chunk_size=2000):
-        line = [meta.db_table, *(_plain(value) for value in values)]
+    for values in model._default_manager.order_by().values_list(*_columns(model)).iterator(chunk_size=2000):
+        line = [model._meta.db_table, *(_plain(value) for value in values)]
         yield json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _columns(model: type[models.Model]) -> list[str]:
+    columns = [path for field in model._meta.concrete_fields for path in _paths(field)]
+    return list(dict.fromkeys([*model.state_key, *columns]))  # type: ignore[attr-defined] # _models() looked
 
 
 def _paths(field: "models.Field[Any, Any]") -> list[str]:

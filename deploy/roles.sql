@@ -6,6 +6,9 @@
 -- `migrate` grants the application role its rights on every table: rows of all of them, and of the audit trail only SELECT.
 CREATE ROLE gvrc_owner LOGIN;
 CREATE ROLE gvrc_app LOGIN;
+-- a backup is proven in a database beside, and a restore ends the sessions in the one that it replaces
+ALTER ROLE gvrc_owner CREATEDB;
+GRANT pg_signal_backend TO gvrc_owner;
 CREATE DATABASE gvrc_admin OWNER gvrc_owner TEMPLATE template0 ENCODING 'UTF8';
 REVOKE CONNECT ON DATABASE gvrc_admin FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE gvrc_admin TO gvrc_app;

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from core.embedded_postgres import Server, bin_dir, ensure_running, url
 
 ROOT = Path(__file__).resolve().parent.parent
-KEYS = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "FIELD_KEYS", "INDEX_KEY")}
+KEYS = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "FIELD_KEYS", "INDEX_KEY", "BACKUP_KEY")}
 GOOD = KEYS | {
     "DATABASE_URL": "postgres://gvrc_app:s7-Kilimani-west@db.example.or.ke:5432/gvrc_admin",
     "DATABASE_OWNER_URL": "postgres://gvrc_owner:t8-Lavington-east@db.example.or.ke:5432/gvrc_admin",

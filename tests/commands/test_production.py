@@ -28,6 +28,12 @@ def test_the_deployment_check_finds_nothing_with_good_settings() -> None:
     assert "no issues" in done.stdout
 
 
+def test_the_site_starts_without_a_backup_key_and_the_deployment_check_warns() -> None:
+    assert production({"BACKUP_KEY": None}, "manage.py", "check").returncode == 0
+    done = production({"BACKUP_KEY": None}, "manage.py", "check", "--deploy")
+    assert "core.W002" in done.stderr
+
+
 def database(password: str = "s7-Kilimani-west", *, host: str = "db.example.or.ke", query: str = "") -> str:
     return f"postgres://gvrc_app:{password}@{host}/gvrc_admin{query}"
 
@@ -46,6 +52,8 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "a plain index key": ({"INDEX_KEY": "a" * 40}, "INDEX_KEY"),
     "the tests' field key": ({"FIELD_KEYS": "a-field-key-for-tests-only-long-enough-to-pass"}, "example or a test"),
     "the tests' index key": ({"INDEX_KEY": "an-index-key-for-tests-only-long-enough-to-pass"}, "example or a test"),
+    "a short backup key": ({"BACKUP_KEY": f"{KEYS['BACKUP_KEY']},short"}, "BACKUP_KEY"),
+    "a backup key for two purposes": ({"BACKUP_KEY": KEYS["INDEX_KEY"]}, "INDEX_KEY and BACKUP_KEY"),
     "one key for two purposes": ({"INDEX_KEY": KEYS["FIELD_KEYS"]}, "FIELD_KEYS and INDEX_KEY"),
     "an older key for two purposes": ({"FIELD_KEYS": f"{LONG},{KEYS['SECRET_KEY']}"}, "SECRET_KEY and FIELD_KEYS"),
     "a secret that is not there": ({"SECRET_KEY_FILE": "/nowhere/at/all"}, "SECRET_KEY_FILE"),

@@ -1,0 +1,81 @@
+"""What the commands about backups show and ask on a terminal, and how they end when they are interrupted."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+
+from core.backup_errors import INTERRUPTED, BackupError
+from core.interruptions import interrupted_once
+from core.restore import Restored
+
+WRONG_USAGE = 2
+
+
+class Shown:
+    """Progress on a terminal, where there is one: the step at hand."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+
+    def __call__(self, step: str) -> None:
+        if self._status:
+            self._status.update(step)
+            self._status.start()
+
+    def pause(self) -> None:
+        """Show nothing until the next step."""
+        if self._status:
+            self._status.stop()
+
+
+@contextmanager
+def at_work(*, is_quiet: bool) -> Iterator[Shown]:
+    """Give what shows progress; an interruption becomes a BackupError, exit code 5."""
+    shown = Shown(Console(stderr=True).status("") if sys.stderr.isatty() and not is_quiet else None)
+    try:
+        with interrupted_once():
+            yield shown
+    except KeyboardInterrupt:
+        raise BackupError(
+            "interrupted: nothing is left behind, nothing was changed; run it again", returncode=INTERRUPTED
+        ) from None
+    finally:
+        shown.pause()
+
+
+def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, dict[str, Any]], None]:
+    """Return what asks whether a database is to be replaced, and raises BackupError where it is not.
+
+    Raises BackupError, exit code 2, where nobody can be asked.
+    """
+    if not is_sure and not sys.stdin.isatty():
+        raise BackupError("nobody is there to be asked: say --yes if this is to be done", returncode=WRONG_USAGE)
+
+    def confirm(database: str, manifest: dict[str, Any]) -> None:
+        if is_sure:
+            return
+        shown.pause()
+        what = f"{manifest['rows']} rows of {manifest['created_at']}" if manifest else "the database that was kept"
+        stdout.write(f"{database} will hold {what}; what it holds now is kept under another name.")
+        stdout.write("Everybody who works in it is disconnected. Type yes to go on: ", ending="")
+        stdout.flush()
+        if sys.stdin.readline().strip().lower() != "yes":
+            raise BackupError("not confirmed: nothing was changed")
+
+    return confirm
+
+
+def told_of_restore(done: Restored) -> Iterator[str]:
+    """Yield the lines that say what stands where, how to go back and what to do next."""
+    if done.manifest:
+        migrated = ", migrated to this code" if done.is_migrated else ""
+        yield f"{done.live} holds {done.manifest['rows']} rows of {done.manifest['created_at']}{migrated}"
+        yield f"state hash: {done.manifest['state_hash']}"
+    if done.kept:
+        yield f"what stood there is kept as {done.kept}; to go back: manage.py restore_database --back {done.kept}"
+        yield f'to drop it, once all is well, as the owner: DROP DATABASE "{done.kept}"'
+    yield "next: look at the site, and run manage.py state_hash"

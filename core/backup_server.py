@@ -1,0 +1,168 @@
+"""The server as a backup sees it: one at a time, scratch databases beside the live one, and who is at work in that.
+
+Everything here works on the maintenance database, as the owner: the live one may be gone.
+"""
+
+import secrets
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from psycopg import sql
+
+from core.advisory_locks import LockTakenError, advisory_lock
+from core.backup_errors import INTERRUPTED, LOCK_HELD, BackupError
+from core.database_errors import kind_of, sqlstate_of
+from core.database_roles import as_owner_of
+from core.embedded_backend.base import embedded_server
+from core.embedded_postgres import ensure_role
+
+MAINTENANCE = "postgres"
+_LOCK = 0x47565242 << 32  # "GVRB", then the database's name
+_LONGEST_NAME = 63  # bytes, PostgreSQL's limit
+_REMEDIES = {
+    "42501": "the owner role lacks rights: as a superuser, run what deploy/roles.sql says of it (CREATEDB, pg_signal_backend)",
+    "53100": "the disk of the server is full",
+    "3D000": "the database does not exist: make it with deploy/roles.sql, or restore a backup",
+    "28P01": "the password was refused: see DATABASE_OWNER_URL",
+    "28000": "the owner role may not log in: see deploy/roles.sql",
+}
+# whoever holds one does something that a swap must not tear: an import, a rotation of keys
+_AT_WORK = """
+SELECT coalesce(max(application_name), ''), min(backend_start) FROM pg_locks l JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND l.database = (SELECT oid FROM pg_database WHERE datname = %s)
+HAVING count(*) > 0
+"""
+
+
+@contextmanager
+def explained(place: Path) -> Iterator[None]:
+    """Turn what the database, or the disk about this place, says in the block into a BackupError of one line."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError, psycopg.Error) as error:
+        state = sqlstate_of(error)
+        is_away = isinstance(error, (OperationalError, InterfaceError, psycopg.OperationalError)) and (
+            not state or state[:2] in {"08", "57"}
+        )
+        hint = _REMEDIES.get(state) or (
+            "is it running, and was deploy/roles.sql run there?" if is_away else "mend that, and run it again"
+        )
+        message = f"the database failed ({kind_of(error)}): {hint}"
+        raise BackupError(message, returncode=INTERRUPTED if is_away else 1) from None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise BackupError(f"{place}: {why}: make room there, or mend its rights; nothing was changed") from None
+
+
+@contextmanager
+def only_one(live: str) -> Iterator[None]:
+    """Let the default connection be the owner's on the maintenance database, and nobody else back up or restore this one.
+
+    Scratch databases of dead runs are dropped. Raises BackupError, exit code 3, where somebody is at it.
+    """
+    with as_owner_of(MAINTENANCE):
+        try:
+            with advisory_lock(_LOCK | zlib.crc32(live.encode()), name="backup"):
+                for (name,) in ask("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", _prefix(live)):
+                    drop(name)
+                yield
+        except LockTakenError as error:
+            message = f"another backup or restore is at work {error}; wait for it to end"
+            raise BackupError(message, returncode=LOCK_HELD) from None
+
+
+@contextmanager
+def scratch_database(live: str, *, locale: Sequence[str]) -> Iterator[str]:
+    """Give the name of a new database that only its owner enters; it is gone after the block unless it got another name."""
+    name = f"{_prefix(live)}{secrets.token_hex(4)}"
+    try:
+        _create(name, locale)
+        run("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", name)
+        yield name
+    finally:
+        if exists(name):
+            drop(name)
+
+
+def exists(database: str) -> bool:
+    """Return whether the server has a database of this name."""
+    return bool(ask("SELECT 1 FROM pg_database WHERE datname = %s", database))
+
+
+def drop(database: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    run("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+
+def server_version() -> tuple[int, str]:
+    """Return the server's major version, and all of it in words."""
+    (number,) = ask("SELECT current_setting('server_version_num')::int / 10000")[0]
+    (words,) = ask("SELECT current_setting('server_version')")[0]
+    return int(number), str(words)
+
+
+def refuse_missing_roles() -> None:
+    """Raise BackupError where the application role is missing; on the embedded server it is made."""
+    role: str = settings.DATABASE_APPLICATION_ROLE
+    if "EMBEDDED_DATA_DIR" in connection.settings_dict:
+        ensure_role(embedded_server(connection.settings_dict), role)
+    elif not ask("SELECT 1 FROM pg_roles WHERE rolname = %s", role):
+        raise BackupError(f"the server has no role {role}: as a superuser, run deploy/roles.sql there first")
+
+
+def refuse_beside_work(live: str) -> None:
+    """Raise BackupError, exit code 3, while an import or a rotation of keys is at work in the live database."""
+    for name, since in ask(_AT_WORK, live):
+        who = f" ({name}, connected since {since:%Y-%m-%d %H:%M:%S %Z})" if name else ""
+        message = f"an import or a rotation of keys is at work in {live}{who}; wait for it to end"
+        raise BackupError(message, returncode=LOCK_HELD)
+
+
+def parameters_for(database: str) -> dict[str, Any]:
+    """Return the owner's connection parameters for a database that exists."""
+    with as_owner_of(database):
+        parameters: dict[str, Any] = connection.get_connection_params()
+    return parameters
+
+
+def ask(query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of a query on the maintenance database."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values or None)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def run(statement: str, *names: str) -> None:
+    """Run a statement with names in its {}."""
+    composed = sql.SQL(statement).format(*map(sql.Identifier, names))
+    with connection.cursor() as cursor:
+        cursor.execute(composed.as_string())
+
+
+def beside(live: str, ending: str) -> str:
+    """Return the name of a database beside the live one: that name, shortened where it is too long, and an ending."""
+    room = _LONGEST_NAME - len(ending.encode())
+    return live.encode()[:room].decode(errors="ignore") + ending
+
+
+def _prefix(live: str) -> str:
+    return beside(live, "_scratch_xxxxxxxx")[: -len("xxxxxxxx")]
+
+
+def _create(name: str, locale: Sequence[str]) -> None:
+    plain = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
+    known = sql.SQL(" LC_COLLATE {} LC_CTYPE {}").format(*map(sql.Literal, locale)) if locale else sql.SQL("")
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute((plain + known).as_string())
+        except DatabaseError as error:
+            if sqlstate_of(error) not in {"42809", "22023"} or not locale:  # this machine does not know the locale
+                raise
+            cursor.execute(plain.as_string())
