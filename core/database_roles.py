@@ -53,10 +53,13 @@ def as_owner() -> Iterator[None]:
 def as_owner_of(database: str) -> Iterator[None]:
     """Let the default connection be the owner's on this database of the server until the block ends.
 
-    It has no pool, and no statement is too long for it.
+    It has no pool, and no statement is too long for it. Not possible inside a transaction.
     """
     changed = {"OPTIONS": connection.settings_dict["OPTIONS"]} | (owner_settings() or {}) | {"NAME": database}
     changed["OPTIONS"] = {**changed["OPTIONS"], "pool": False, "options": "-c statement_timeout=0"}
+    if connection.in_atomic_block:
+        message = "the database cannot change inside a transaction"
+        raise RuntimeError(message)
     current = {name: connection.settings_dict[name] for name in changed}
     _reconnect(changed)
     try:

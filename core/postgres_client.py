@@ -33,6 +33,7 @@ _WORDS = {
     "server closed the connection": "the server went away",
     "lock timeout": "somebody holds a table, a migration perhaps: try again later",
     "out of shared memory": "the server has too few locks: raise max_locks_per_transaction",
+    "invalid snapshot": "the server went away meanwhile: try again",
     "does not exist": "the database changed meanwhile: try again",
 }
 _USUAL_PLACES = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin")
@@ -48,8 +49,8 @@ def client_program(name: str, *, major: int, parameters: Mapping[str, Any]) -> P
 
     The bundled ones are built without TLS, so they serve where none is asked for.
     """
-    host = str(parameters.get("host") or "/")
-    needs_tls = not host.startswith(("/", "@")) and str(parameters.get("sslmode") or "prefer") in _WANTS_TLS
+    mode = str(parameters.get("sslmode") or os.environ.get("PGSSLMODE", ""))
+    needs_tls = mode in _WANTS_TLS and not _is_local(parameters)
     places = [Path(place.format(major)) for place in _USUAL_PLACES]
     if not needs_tls and str(major) == VERSION:
         with suppress(EmbeddedPostgresError):
@@ -84,7 +85,7 @@ def dump(program: Path, parameters: Mapping[str, Any], *, snapshot: str) -> Iter
     command = [str(program), *words, f"--snapshot={snapshot}"]
     with _running(command, parameters, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        while chunk := process.stdout.read(CHUNK):
+        while chunk := process.stdout.read1(CHUNK):  # type: ignore[attr-defined] # buffered
             yield chunk
 
 
@@ -132,7 +133,7 @@ def _running(
             words = said.words()
     if process.returncode:
         name = Path(command[0]).name
-        raise ClientFailedError(f"{name} failed ({words or f'exit status {process.returncode}'})")
+        raise ClientFailedError(f"{name} failed ({words or f'exit status {process.returncode}: see docs/backups.md'})")
 
 
 def _environment(parameters: Mapping[str, Any], password_file: Any) -> dict[str, str]:
@@ -141,6 +142,8 @@ def _environment(parameters: Mapping[str, Any], password_file: Any) -> dict[str,
     inherited = {name: os.environ[name] for name in ("HOME", *names.values()) if name in os.environ}
     given = {names[key]: str(value) for key, value in parameters.items() if key in names and value not in (None, "")}
     environment = {"PATH": os.defpath, "LC_ALL": "C"} | inherited | given
+    if _is_local(parameters):  # libpq pays no attention to TLS there, but one built without refuses to be asked for it
+        environment = {name: value for name, value in environment.items() if not name.startswith("PGSSL")}
     password = environment.pop("PGPASSWORD", "")
     if password:
         escaped = password.replace("\\", "\\\\").replace(":", "\\:")
@@ -149,6 +152,14 @@ def _environment(parameters: Mapping[str, Any], password_file: Any) -> dict[str,
         password_file.seek(0)
         environment["PGPASSFILE"] = f"/dev/fd/{password_file.fileno()}"
     return environment
+
+
+def _is_local(parameters: Mapping[str, Any]) -> bool:
+    """Return whether a connection is made over a UNIX socket."""
+    if parameters.get("hostaddr") or parameters.get("service") or os.environ.get("PGHOSTADDR"):
+        return False
+    hosts = str(parameters.get("host") or os.environ.get("PGHOST") or "/")
+    return all(host.startswith(("/", "@")) for host in hosts.split(","))
 
 
 class _Tail:
