@@ -75,6 +75,7 @@ def told_of_restore(done: Restored) -> Iterator[str]:
         migrated = ", migrated to this code" if done.is_migrated else ""
         yield f"{done.live} holds {done.manifest['rows']} rows of {done.manifest['created_at']}{migrated}"
         yield f"state hash: {done.manifest['state_hash']}"
+        yield "undone: what was decided since, such as who left safeguarding and what turned confidential (docs/backups.md)"
     if done.kept:
         yield f"what stood there is kept as {done.kept}; to go back: manage.py restore_database --back {done.kept}"
         yield f'to drop it, once all is well, as the owner: DROP DATABASE "{done.kept}"'

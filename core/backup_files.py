@@ -79,6 +79,13 @@ def _backup_file(path: Path) -> BackupFile | None:
     return BackupFile(path, made_at, int(match[2] or 1))
 
 
+def named_backup(text: str) -> Path:
+    """Return the file that somebody names; one that is not there may lie in BACKUP_DIR."""
+    path = Path(text)
+    there: Path = settings.BACKUP_DIR / text
+    return there if not path.exists() and path.name == text and there.exists() else path
+
+
 def new_path(moment: datetime) -> Path:
     """Return a name that no backup has, for one that is made at this moment (UTC)."""
     stem = f"gvrc-admin-{moment:{_STAMP}}"

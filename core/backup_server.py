@@ -4,6 +4,7 @@ Everything here works on the maintenance database, as the owner: the live one ma
 """
 
 import secrets
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ from core.database_errors import kind_of, sqlstate_of
 from core.database_roles import as_owner_of
 from core.embedded_backend.base import embedded_server
 from core.embedded_postgres import ensure_role
+from core.errors import ExplainedError
 
 MAINTENANCE = "postgres"
 _LOCK = 0x47565242 << 32  # "GVRB", then the database's name
+_LOOKS, _BETWEEN_LOOKS_S = 3, 0.3
 _LONGEST_NAME = 63  # bytes, PostgreSQL's limit
 _REMEDIES = {
     "42501": "the owner role lacks rights: as a superuser, run what deploy/roles.sql says of it (CREATEDB, pg_signal_backend)",
@@ -34,7 +37,7 @@ _REMEDIES = {
 }
 # whoever holds one does something that a swap must not tear: an import, a rotation of keys
 _AT_WORK = """
-SELECT coalesce(max(application_name), ''), min(backend_start) FROM pg_locks l JOIN pg_stat_activity USING (pid)
+SELECT coalesce(max(application_name), '') FROM pg_locks l JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND granted AND l.database = (SELECT oid FROM pg_database WHERE datname = %s)
 HAVING count(*) > 0
 """
@@ -46,12 +49,16 @@ def explained(place: Path) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, InterfaceError, psycopg.Error) as error:
+        if isinstance(error.__cause__, ExplainedError):  # of the embedded server
+            raise BackupError(str(error.__cause__)) from None
         state = sqlstate_of(error)
         is_away = isinstance(error, (OperationalError, InterfaceError, psycopg.OperationalError)) and (
             not state or state[:2] in {"08", "57"}
         )
         hint = _REMEDIES.get(state) or (
-            "is it running, and was deploy/roles.sql run there?" if is_away else "mend that, and run it again"
+            "does it run, was deploy/roles.sql run there, is DATABASE_OWNER_URL right?"
+            if is_away
+            else "mend that, and run it again"
         )
         message = f"the database failed ({kind_of(error)}): {hint}"
         raise BackupError(message, returncode=INTERRUPTED if is_away else 1) from None
@@ -118,10 +125,15 @@ def refuse_missing_roles() -> None:
 
 def refuse_beside_work(live: str) -> None:
     """Raise BackupError, exit code 3, while an import or a rotation of keys is at work in the live database."""
-    for name, since in ask(_AT_WORK, live):
-        who = f" ({name}, connected since {since:%Y-%m-%d %H:%M:%S %Z})" if name else ""
-        message = f"an import or a rotation of keys is at work in {live}{who}; wait for it to end"
-        raise BackupError(message, returncode=LOCK_HELD)
+    for _ in range(_LOOKS):
+        at_work = ask(_AT_WORK, live)
+        if not at_work:
+            return
+        time.sleep(_BETWEEN_LOOKS_S)  # some are held for an instant only
+    ((name,),) = at_work
+    who = f" ({name})" if name else ""
+    message = f"an import or a rotation of keys is at work in {live}{who}; wait for it to end"
+    raise BackupError(message, returncode=LOCK_HELD)
 
 
 def parameters_for(database: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from core.backup_errors import BackupError
 from core.backup_server import MAINTENANCE, ask, beside, exists, parameters_for, run
 from core.database_errors import sqlstate_of
-from core.interruptions import uninterrupted
+from core.interruptions import hear_no_more
 
 _IN_USE = "55006"
 _SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s) AND pid <> pg_backend_pid()"
@@ -28,19 +28,19 @@ def swap_in(database: str, *, live: str) -> str | None:
     Sessions in either are ended, and new ones wait until it is done. Raises BackupError where one cannot be ended.
     """
     kept = _free_name(live) if exists(live) else None
-    with uninterrupted():
-        try:
-            with _ending_sessions([live, database]), transaction.atomic():
-                if kept:
-                    run("ALTER DATABASE {} RENAME TO {}", live, kept)
-                run("ALTER DATABASE {} RENAME TO {}", database, live)
-        except DatabaseError as error:
-            if sqlstate_of(error) != _IN_USE:
-                raise
-            raise BackupError(
-                f"somebody is connected to {live} whom the owner role may not disconnect: GRANT pg_signal_backend to it"
-                " (deploy/roles.sql), or end the sessions of superusers; nothing was changed"
-            ) from None
+    hear_no_more()
+    try:
+        with _ending_sessions([live, database]), transaction.atomic():
+            if kept:
+                run("ALTER DATABASE {} RENAME TO {}", live, kept)
+            run("ALTER DATABASE {} RENAME TO {}", database, live)
+    except DatabaseError as error:
+        if sqlstate_of(error) != _IN_USE:
+            raise
+        raise BackupError(
+            f"somebody is connected to {live} whom the owner role may not disconnect: GRANT pg_signal_backend to it"
+            " (deploy/roles.sql), or end the sessions of superusers; nothing was changed"
+        ) from None
     return kept
 
 

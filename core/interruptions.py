@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 _HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_hearing: list[bool] = []  # an entry while interrupted_once() is at work
 
 
 @contextmanager
@@ -24,23 +25,18 @@ def interrupted_once() -> Iterator[None]:
         raise KeyboardInterrupt
 
     _set({number: before[number] if before[number] == signal.SIG_IGN else interrupt for number in _HEARD})  # nohup
+    _hearing.append(True)
     try:
         yield
     finally:
+        _hearing.pop()
         _set(before)
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let no signal to end be heard before the block has ended: it is short, and must not end halfway."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+def hear_no_more() -> None:
+    """Let no signal interrupt the block of interrupted_once() any more: what comes now must not end halfway."""
+    if _hearing:
+        _set(dict.fromkeys(_HEARD, signal.SIG_IGN))
 
 
 def _set(handlers: Mapping[signal.Signals, object]) -> None:

@@ -1,11 +1,11 @@
 """manage.py restore_database: see `--help` and docs/backups.md."""
 
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.backup_console import asking, at_work, told_of_restore
+from core.backup_files import named_backup
 from core.restore import restore_database, swap_back
 
 
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, nargs="?", help="a file that backup_database wrote")
+        parser.add_argument("file", type=named_backup, nargs="?", help="a file that backup_database wrote")
         parser.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal is")
         parser.add_argument("--back", metavar="DATABASE", help="instead: put back the database that a restore kept")
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")

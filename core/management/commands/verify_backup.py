@@ -1,12 +1,12 @@
 """manage.py verify_backup: see `--help` and docs/backups.md."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from core.backup_console import at_work
+from core.backup_files import named_backup
 from core.restore import verify_backup
 
 
@@ -15,13 +15,13 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="a file that backup_database wrote")
+        parser.add_argument("file", type=named_backup, help="a file that backup_database wrote")
         parser.add_argument("--quick", action="store_true", help="only check the bytes: no database is needed")
         parser.add_argument("--json", action="store_true", help="print its manifest")
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
 
     def handle(self, **options: Any) -> None:
-        path: Path = options["file"]
+        path = options["file"]
         with at_work(is_quiet=options["quiet"]) as progress:
             manifest = verify_backup(path, is_quick=options["quick"], progress=progress)
         if options["json"]:
