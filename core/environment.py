@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
@@ -60,4 +61,17 @@ def scheduler_url(name: str) -> str:
     url = os.environ.get(name, "").strip()
     if url and not re.fullmatch(r"(?:tcp|tls|ws|wss)://[^\s/]+:\d{1,5}/?", url):
         raise ImproperlyConfigured(f"{name} must be like tls://scheduler.example.or.ke:8786: mend the environment.")
+    return url
+
+
+def web_address(name: str, text: str) -> str:
+    """Return an http or https address, "" for none; raises ImproperlyConfigured for another text, which is not quoted."""
+    url = text.strip()
+    try:
+        parts = urlsplit(url)
+        is_sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number
+        is_sound = False
+    if url and (not is_sound or not url.isascii() or not url.isprintable() or " " in url):
+        raise ImproperlyConfigured(f"{name} must be an address that begins with https://: mend the environment.")
     return url

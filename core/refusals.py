@@ -105,6 +105,14 @@ def refuse_open_cluster(url: str) -> None:
         raise ImproperlyConfigured(message)
 
 
+def refuse_plain_tracker(dsn: str) -> None:
+    """Raise ImproperlyConfigured where an error tracker is reached without TLS."""
+    if dsn and urlsplit(dsn).scheme != "https":
+        raise ImproperlyConfigured(
+            "SENTRY_DSN must begin with https://: what fails, and where, is nobody else's to read."
+        )
+
+
 def trusted_authorities() -> str:
     """Return the file with the certificate authorities that this machine trusts, libpq's word for them where none is found.
 

@@ -21,7 +21,9 @@ GOOD = KEYS | {
     "DATABASE_OWNER_URL": "postgres://gvrc_owner:t8-Lavington-east@db.example.or.ke:5432/gvrc_admin",
     "ALLOWED_HOSTS": "registry.example.or.ke",
 }
-OURS = re.compile(r"(ETL|DB|DATABASE|DJANGO|PG|BACKUP)_?|SECRET_KEY|FIELD_KEYS|INDEX_KEY|ALLOWED_HOSTS|DEBUG")
+OURS = re.compile(
+    r"(ETL|DB|DATABASE|DJANGO|PG|BACKUP|HEALTH|SENTRY)_?|SECRET_KEY|FIELD_KEYS|INDEX_KEY|ALLOWED_HOSTS|DEBUG"
+)
 
 
 def environment(changed: dict[str, str | None]) -> dict[str, str]:

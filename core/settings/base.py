@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
 from core.embedded_postgres import APPLICATION_ROLE
-from core.environment import env, log_level, one_of, scheduler_url, secret, whole_number
+from core.environment import env, log_level, one_of, scheduler_url, secret, web_address, whole_number
 from core.settings.navigation import UNFOLD as UNFOLD  # noqa: PLC0414 - a setting, in a file of its own
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -216,6 +216,16 @@ ETL_FRESH_HOURS = whole_number("ETL_FRESH_HOURS", default=26)
 # Backups: core/backup.py.
 BACKUP_DIR = Path(env.str("BACKUP_DIR", default="").strip() or VAR_DIR / "backups")
 BACKUP_RETENTION_DAYS = whole_number("BACKUP_RETENTION_DAYS", default=30)  # 0 keeps all
+
+# Watching. Metrics are written there after every run; empty: nowhere
+ETL_TEXTFILE: str = env.str("ETL_TEXTFILE", default="").strip()
+# told when an import begins and how it ended; whoever knows it can pretend that one did
+ETL_PING_URL = web_address("ETL_PING_URL", secret("ETL_PING_URL"))
+HEALTH_MIN_FREE_MB = whole_number("HEALTH_MIN_FREE_MB", default=500)  # on the disks that we write to
+HEALTH_MAX_REJECTS = whole_number("HEALTH_MAX_REJECTS", default=1000)  # that wait for a person
+HEALTH_MAX_RUN_HOURS = whole_number("HEALTH_MAX_RUN_HOURS", default=6)  # that a run may take
+BACKUP_FRESH_HOURS = whole_number("BACKUP_FRESH_HOURS", default=26)  # the oldest that the last proven backup may be
+SENTRY_DSN = web_address("SENTRY_DSN", secret("SENTRY_DSN"))  # of an error tracker; empty: none
 
 LOGGING_CONFIG = "core.logs.configure"
 LOGGING: dict[str, Any] = {"level": log_level("LOG_LEVEL", default="INFO")}

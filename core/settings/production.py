@@ -6,6 +6,7 @@ from core.refusals import (
     refuse_debug,
     refuse_missing,
     refuse_open_cluster,
+    refuse_plain_tracker,
     refuse_weak_keys,
     refuse_weak_password,
     with_verified_tls,
@@ -21,6 +22,7 @@ from core.settings.base import (
     FIELD_KEYS,
     INDEX_KEY,
     SECRET_KEY,
+    SENTRY_DSN,
 )
 
 refuse_debug(os.environ.get("DEBUG", ""))
@@ -45,6 +47,7 @@ if DATABASE_OWNER:
     DATABASE_OWNER = with_verified_tls("DATABASE_OWNER_URL", DATABASE_OWNER)
 DATABASE_ROLES_APART = True
 refuse_open_cluster(ETL_CLUSTER_URL)
+refuse_plain_tracker(SENTRY_DSN)
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 # a browser takes a cookie of such a name from this very host over TLS only: no sister domain can plant one
