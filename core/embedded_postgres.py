@@ -71,6 +71,8 @@ SETTINGS = {
 class EmbeddedPostgresError(ExplainedError):
     """The embedded PostgreSQL cannot be started, found or stopped; the message is one line with the way out."""
 
+    code = "embedded-postgres"
+
 
 @dataclass(frozen=True)
 class Server:

@@ -5,6 +5,7 @@ without its arguments. The scrubber stands last before the line is written: what
 address or database value gets past it.
 """
 
+import hashlib
 import json
 import logging
 import re
@@ -23,6 +24,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from core.crypto import Decrypted
 from core.database_errors import sqlstate_of
+from core.error_tracking import report_fault
 from core.errors import ExplainedError
 from core.masking import mask_contacts
 
@@ -33,12 +35,16 @@ KEYS = frozenset(
         *("run", "source", "worker", "batch", "step", "attempt", "seconds", "status"),  # where in the work
         *("facility", "facility_code"),
         *("size", "records", "expected"),  # counts
-        *("code", "reason", "remedy", "sqlstate"),  # what went wrong
+        *("code", "reason", "remedy", "sqlstate", "fingerprint"),  # what went wrong
     }
 )
 # Django's words about a request: its method and path, or why it was refused
 SHOWN_WHOLE = ("django.request", "django.security")
 MOST_ERRORS, MOST_FRAMES, DEEPEST = 10, 20, 6
+FAULTS = ("error", "critical")  # the levels of what has a code and a fingerprint
+UNEXPECTED = "unexpected"  # the code of what nobody foresaw
+OUR_FOLDERS = ("core/", "geography/", "facilities/", "etl/")
+FRAMES_THAT_TELL = 3  # the innermost of ours: those that lead there differ between a page and a command
 LONGEST_NUMBER = 10**8  # from here on a number may be a phone number without its zero
 
 _HOME = Path(__file__).resolve().parent.parent
@@ -91,7 +97,7 @@ class _LineHandler(logging.StreamHandler[TextIO]):
 def handler_for(stream: TextIO) -> logging.Handler:
     """Return the handler that writes to a stream: JSON lines, on a terminal something to read."""
     handler = _LineHandler(stream)
-    chain = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, keep_known, scrub]
+    chain = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, keep_known, scrub, report_fault]
     renderer: Processor = structlog.processors.JSONRenderer()
     if stream.isatty():
         chain.append(_write_exception_out)
@@ -131,6 +137,30 @@ def describe_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict
     return event
 
 
+def name_fault(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Return the event of a fault with its code, the error's own where the caller gave none, and its fingerprint."""
+    if event.get("level") not in FAULTS:
+        return event
+    told = (event.get("exception") or [{}])[0]
+    event["code"] = event.get("code") or told.get("code") or UNEXPECTED
+    event["fingerprint"] = fingerprint_of(str(event["code"]), told, logger=str(event.get("logger", "")))
+    return event
+
+
+def fingerprint_of(code: str, told: Mapping[str, Any], *, logger: str) -> str:
+    """Return 12 hex digits, the same for the same fault on every machine: of its code, type and places, and of no value.
+
+    No line number counts: an edit above a fault does not make another one of it.
+    """
+    frames = told.get("frames", ())
+    ours = [frame for frame in frames if frame["file"].startswith(OUR_FOLDERS)]
+    # a fault wholly inside a package is known by its places there; the standard library lies elsewhere on each machine
+    known = ours or [frame for frame in frames if not frame["file"].startswith(("/", "<"))]
+    places = [f"{frame['file']}:{frame['function']}" for frame in known[-FRAMES_THAT_TELL:]]
+    text = "\n".join([code, told.get("type", ""), *(places or [logger])])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def describe(error: BaseException) -> list[dict[str, Any]]:
     """Return an error and what led to it, the last one first: type, SQLSTATE, where it was raised; text only of our own."""
     described: list[dict[str, Any]] = []
@@ -153,7 +183,7 @@ def _describe_one(error: BaseException) -> dict[str, Any]:
     if state := sqlstate_of(error):
         told["sqlstate"] = state
     if isinstance(error, ExplainedError):
-        told["text"] = str(error)
+        told |= {"text": str(error), "code": error.code}
     return told | {"frames": _frames(error.__traceback__)}
 
 
@@ -239,4 +269,5 @@ _SHARED: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     describe_exception,
+    name_fault,
 ]

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 class EtlError(ExplainedError):
     """A run, or one source of it, cannot go on; the message is one line and says what to do.
 
-    `code` is stable: logs, metrics and the troubleshooting page name it. `exit_code` is what a command ends with.
+    `code` is stable: logs and docs/error-codes.md name it. `exit_code` is what a command ends with.
     """
 
     code = "etl-error"

@@ -162,4 +162,10 @@ def _warn_of_count(source: Source, files: Sequence[Inspection], state: RunState)
     is_known = with_retries(SourceRecord.objects.filter(source=source.name).exists)
     if not is_known and expected and not expected / 2 <= records <= expected * 2:
         state.warnings.append(f"{source.name}: {records} records where about {expected} were expected")
-        log.warning("record count unexpected", source=source.name, records=records, expected=expected)
+        log.warning(
+            "record count unexpected",
+            code="record-count",
+            source=source.name,
+            records=records,
+            expected=expected,
+        )
