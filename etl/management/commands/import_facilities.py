@@ -1,6 +1,7 @@
 """manage.py import_facilities: see `--help` and the README."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from core.command_line import positive
 from etl.console import print_summary, profiled, run_with_exit_code, show_progress, write_report
+from etl.ping import pinged
 from etl.pipeline import ImportOptions, import_facilities
 from etl.sources import EXPORTED, SOURCES
 from etl.stages.drift import OnDrift
@@ -68,7 +70,8 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
 
     def handle(self, **options: Any) -> None:
-        sys.exit(run_with_exit_code(lambda: self._import(options), self.stderr))
+        work = partial(run_with_exit_code, lambda: self._import(options), self.stderr)
+        sys.exit(pinged(work, url="" if options["dry_run"] else settings.ETL_PING_URL))
 
     def _import(self, options: dict[str, Any]) -> int:
         wanted = ImportOptions(
