@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import psycopg
 from django.db import connection
@@ -49,6 +50,14 @@ def is_taken(number: int) -> bool:
         cursor.execute(_IS_HELD, _halves(number))
         (is_held,) = cursor.fetchone() or (False,)
     return bool(is_held)
+
+
+def taken_since(number: int) -> datetime | None:
+    """Return when the session began that holds an advisory lock; None where nobody does, or its role is hidden from ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDER, _halves(number))
+        (_, since) = cursor.fetchone() or (None, None)
+    return since if isinstance(since, datetime) else None
 
 
 def _halves(number: int) -> list[int]:

@@ -14,11 +14,14 @@ class CoreConfig(AppConfig):
     name = "core"
 
     def ready(self) -> None:
-        from core.key_guard import guard_connection, install_key_check  # noqa: PLC0415 - models are known by now
+        from core.health import add_checks  # noqa: PLC0415 - models are known by now
+        from core.health_checks import CHECKS  # noqa: PLC0415
+        from core.key_guard import guard_connection, install_key_check  # noqa: PLC0415
 
         check_key_settings()
         start_tracking(settings.SENTRY_DSN)
         connection_created.connect(guard_connection)
+        add_checks(CHECKS)
         post_migrate.connect(apply_rules, sender=self)
         post_migrate.connect(keep_roles, sender=self)
         post_migrate.connect(install_key_check, sender=self)

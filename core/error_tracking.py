@@ -18,8 +18,8 @@ PAUSE = 60.0  # seconds in which one fault is told once: a run that refuses a th
 MOST_KNOWN = 1000  # fingerprints
 LAST_WORDS = 2.0  # seconds that the end of a process waits for what is still to be sent
 TAGS = ("code", "run", "source", "step", "sqlstate", "status")
-# of its own failures, and those of its connections, a tracker is not told
-_ITS_OWN = ("sentry_sdk", "urllib3")
+# of its own failures a tracker is not told, nor of requests that were refused as they should be
+_NOT_TOLD = ("sentry_sdk", "urllib3", "django.security")
 _NOT_INSTALLED = (
     "SENTRY_DSN is set, but sentry-sdk is not installed: install requirements-sentry.txt, or take SENTRY_DSN away."
 )
@@ -81,7 +81,7 @@ def report_fault(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """
     if _Reporting.tracker is not None and "fingerprint" in event:
         with suppress(Exception):
-            if _is_due(str(event["fingerprint"])) and not str(event.get("logger", "")).startswith(_ITS_OWN):
+            if _is_due(str(event["fingerprint"])) and not str(event.get("logger", "")).startswith(_NOT_TOLD):
                 _Reporting.tracker.capture_event(as_report(event))
     return event
 

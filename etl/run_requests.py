@@ -156,9 +156,14 @@ def cancel(request: RunRequest) -> bool:
     return mine
 
 
+def is_at_work(request: RunRequest) -> bool:
+    """Return whether a living process works on a request."""
+    return is_taken(_LOCK | request.pk)
+
+
 def settle(request: RunRequest) -> None:
     """Mark a request as interrupted whose worker died without a word; its lock died with it."""
-    if request.state == State.WORKING and not is_taken(_LOCK | request.pk):
+    if request.state == State.WORKING and not is_at_work(request):
         _move(request, [State.WORKING], State.INTERRUPTED, error="its process ended without a word")
         request.refresh_from_db()
 

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "core.probes.AnswerProbes",  # first: a probe knows no https and no name of ours
     "django.middleware.security.SecurityMiddleware",
     "core.middleware.refuse_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",

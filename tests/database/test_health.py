@@ -1,0 +1,236 @@
+"""What each health check says, and that a probe is answered with as much as its visitor may see."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from core.advisory_locks import advisory_lock
+from core.health import CHECKS, Check, Status, Verdict, as_lines, as_report, healthy, judge, unhealthy
+from core.models import KeyCheck
+from etl.lock import LOCK
+from etl.models import ImportRun, RunRequest
+from etl.run_requests import _LOCK
+from tests.site import person, visitor
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.django_db
+NAMES = ["database", "migrations", "keys", "disk", "backups", "sources", "rejects", "lock", "worker"]
+
+
+def verdict(name: str) -> Verdict:
+    return judge(next(check for check in CHECKS if check.name == name))
+
+
+def is_ill(name: str, *said: str) -> bool:
+    """Return whether a check is unhealthy and says so in these words, in one line."""
+    found = verdict(name)
+    assert "\n" not in found.details
+    return found.status is Status.UNHEALTHY and all(word in found.details for word in said)
+
+
+def test_the_checks_are_these_and_the_docs_explain_each() -> None:
+    assert [check.name for check in CHECKS] == NAMES
+    text = (ROOT / "docs" / "monitoring.md").read_text()
+    table = text.partition("### Checks")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == NAMES
+
+
+def test_after_an_import_all_is_well(imported: dict[str, Any]) -> None:
+    found = {name: verdict(name) for name in NAMES}
+    assert {name: v.details for name, v in found.items() if v.status is not Status.HEALTHY} == {}
+    assert found["backups"].details == "none yet: the registry is new"
+    assert found["rejects"].details == "11 wait"
+
+
+# database, migrations, keys
+
+
+def test_a_pending_migration_is_named() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE NONE; DELETE FROM django_migrations WHERE app = 'etl' AND name LIKE '0009%'")
+    assert is_ill("migrations", "1 are pending: etl.0009_run_requests", "manage.py migrate")
+
+
+def test_other_keys_are_told_in_the_guards_words(settings: Any) -> None:
+    assert KeyCheck.objects.exists()
+    settings.FIELD_KEYS = "another key that is long enough for a key to pass"
+    assert is_ill("keys", "FIELD_KEYS cannot open what this database holds")
+
+
+# disk
+
+
+def test_a_disk_with_little_room_is_named(settings: Any) -> None:
+    settings.HEALTH_MIN_FREE_MB = 10**9
+    assert is_ill("disk", "var: ", "less than HEALTH_MIN_FREE_MB = 1000000000")
+
+
+def test_a_backup_folder_that_is_not_mounted_is_named(settings: Any, tmp_path: Path) -> None:
+    settings.BACKUP_DIR = tmp_path / "not-mounted"
+    assert is_ill("disk", "BACKUP_DIR is not there")
+    settings.BACKUP_DIR = settings.VAR_DIR / "backups-to-be"
+    assert verdict("disk").status is Status.HEALTHY
+
+
+def test_the_folder_of_the_metrics_counts_too(settings: Any, tmp_path: Path) -> None:
+    settings.ETL_TEXTFILE = str(tmp_path / "no" / "gvrc.prom")
+    assert is_ill("disk", "ETL_TEXTFILE is not there")
+
+
+# backups
+
+
+@pytest.fixture
+def backups(settings: Any, tmp_path: Path) -> Callable[[timedelta], None]:
+    settings.BACKUP_DIR = tmp_path
+
+    def made(ago: timedelta) -> None:
+        (tmp_path / f"gvrc-admin-{datetime.now(UTC) - ago:%Y%m%dT%H%M%SZ}.backup").write_bytes(b"")
+
+    return made
+
+
+def test_an_old_backup_is_unhealthy_until_a_new_one_is_made(backups: Callable[[timedelta], None]) -> None:
+    backups(timedelta(hours=30))
+    assert is_ill("backups", "30 h old", "BACKUP_FRESH_HOURS = 26")
+    backups(timedelta(minutes=5))
+    assert verdict("backups") == healthy("the last proven one is 5 min old")
+
+
+def test_a_registry_that_is_not_new_wants_a_backup(backups: Callable[[timedelta], None]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE NONE; UPDATE django_migrations SET applied = applied - interval '27 hours'")
+    assert is_ill("backups", "none yet", "backup_database")
+
+
+# sources and rejects
+
+
+def test_sources_that_were_never_read_are_named() -> None:
+    assert is_ill("sources", "regional: never", "category_B: never")
+
+
+def test_a_source_that_is_late_is_named_alone(imported: dict[str, Any]) -> None:
+    ImportRun.objects.update(finished_at=timezone.now() - timedelta(hours=27))
+    assert is_ill("sources", "regional: 27 h ago", "ETL_FRESH_HOURS = 26")
+
+
+def test_many_rejects_are_unhealthy(imported: dict[str, Any], settings: Any) -> None:
+    settings.HEALTH_MAX_REJECTS = 10
+    assert is_ill("rejects", "11 wait, more than HEALTH_MAX_REJECTS = 10")
+
+
+# lock and worker
+
+
+def running(**values: Any) -> ImportRun:
+    fresh = {"started_by": person("admin"), "host": "h", "pid": 77, "started_at": timezone.now(), "status": "running"}
+    return ImportRun.objects.create(**fresh | values)
+
+
+def test_a_run_at_work_is_told_and_one_whose_process_is_gone_is_unhealthy() -> None:
+    run = running()
+    with advisory_lock(LOCK, name="lock"):
+        assert verdict("lock").status is Status.HEALTHY
+        assert f"run {run.pk} holds it since" in verdict("lock").details
+    assert is_ill("lock", f"run {run.pk}", "process is gone", "--resume")
+
+
+def test_a_run_that_takes_too_long_is_unhealthy() -> None:
+    running(started_at=timezone.now() - timedelta(hours=7))
+    with advisory_lock(LOCK, name="lock"):
+        assert is_ill("lock", "HEALTH_MAX_RUN_HOURS = 6", "pid 77")
+
+
+def test_a_dry_run_holds_the_lock_and_is_well() -> None:
+    with advisory_lock(LOCK, name="lock"):
+        assert verdict("lock").details.startswith("held by a dry run")
+
+
+def ask(state: str, *, ago: timedelta) -> RunRequest:
+    since = timezone.now() - ago
+    return RunRequest.objects.create(
+        kind="import", state=state, state_since=since, asked_at=since, asked_by=person("data_engineer"), is_large=True
+    )
+
+
+def test_what_waits_for_a_worker_that_does_not_come_is_unhealthy() -> None:
+    ask("queued", ago=timedelta(minutes=5))
+    assert verdict("worker").status is Status.HEALTHY
+    ask("queued", ago=timedelta(minutes=15))
+    assert is_ill("worker", "2 wait", "start `manage.py db_worker`")
+    busy = ask("working", ago=timedelta(hours=1))
+    assert is_ill("worker", "2 wait")  # it says that it works, and its process is gone
+    with advisory_lock(_LOCK | busy.pk, name="request"):
+        assert verdict("worker").status is Status.HEALTHY
+
+
+# verdicts
+
+
+def fail() -> Verdict:
+    raise RuntimeError("Amani Safe House, 0722 000 111")
+
+
+def test_a_check_that_fails_is_an_error_without_its_text() -> None:
+    assert judge(Check("x", fail)) == Verdict(Status.ERROR, "the check itself failed (RuntimeError)")
+
+
+def test_a_report_has_the_shape_of_the_document() -> None:
+    report = as_report({"a": healthy("fine"), "b": unhealthy("look there")})
+    assert report["overall_status"] == "unhealthy"
+    assert json.loads(json.dumps(report))["checks"]["b"] == {"status": "unhealthy", "details": "look there"}
+    assert datetime.fromisoformat(report["timestamp"]).utcoffset() == timedelta(0)
+    assert as_lines(report)[0].split() == ["unhealthy", "b", "look", "there"]
+    assert as_report({"a": Verdict(Status.ERROR, "")})["overall_status"] == "unhealthy"
+
+
+# probes; staff logged in for good are in tests/commands/test_watching.py
+
+
+def test_liveness_asks_no_database(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        answer = Client().get("/healthz")
+    assert (answer.status_code, answer.content, answer["Cache-Control"]) == (200, b"ok", "no-store")
+
+
+def test_readiness_tells_a_visitor_the_outcome_alone() -> None:
+    answer = Client().get("/readyz")
+    assert answer.status_code in {200, 503}
+    assert set(answer.json()) == {"overall_status", "timestamp"}
+    assert not answer.cookies
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz/"])
+def test_a_head_is_answered_and_a_post_is_refused(path: str) -> None:
+    head = Client().head(path)
+    assert (head.content, head["Cache-Control"]) == (b"", "no-store")
+    assert int(head["Content-Length"]) > 1
+    for method in ("post", "put", "delete", "options"):
+        refused = getattr(Client(), method)(path)
+        assert (refused.status_code, refused["Allow"]) == (405, "GET, HEAD")
+
+
+def test_a_probe_asks_the_checks_once_in_two_seconds_and_logs_no_answer(
+    imported: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, seen = Client(), []
+    monkeypatch.setattr("core.health.CHECKS", [Check("database", lambda: seen.append(1) or unhealthy("down"))])
+    assert [browser.get("/readyz").status_code for _ in range(50)] == [503] * 50
+    assert len(seen) == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "health-changed" in caplog.text
+
+
+def test_a_session_that_nobody_has_opens_nothing() -> None:
+    browser = visitor("anonymous")
+    browser.cookies["sessionid"] = "a" * 32
+    assert set(browser.get("/readyz").json()) == {"overall_status", "timestamp"}
