@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from core.models import User
 from etl.errors import EtlError, ExitCode, SupersededError
+from etl.metrics import write_after_run
 from etl.models import ImportRun
 from etl.resilience import with_retries
 from etl.statement import count_rows
@@ -72,6 +73,7 @@ def running(run: ImportRun) -> Iterator[None]:
             close_run(run, status=_status_of(error), error=reason)
         raise
     finally:
+        write_after_run()
         structlog.contextvars.unbind_contextvars("run")
 
 

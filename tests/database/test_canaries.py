@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 
+from core.health import CHECKS, as_report, judge
 from core.models import AuditEntry
 from core.roles import SAFEGUARDING
 from etl.models import DuplicatePair, SourceRecord, SourceRecordVersion
@@ -81,6 +82,8 @@ def test_no_report_no_log_line_and_no_command_tells_one(
         for audience in ("public", "internal")
     ]
     calls += [("duplicates", "show", str(pair)) for pair in DuplicatePair.objects.values_list("pk", flat=True)[:10]]
+    calls += [("write_metrics",), ("health_check", "--json")]
+    told += [json.dumps(as_report({check.name: judge(check) for check in CHECKS}))]
     for name, *arguments in calls:
         out = io.StringIO()
         with pytest.raises(SystemExit):
