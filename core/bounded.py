@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-PATIENCE = 2  # seconds for a connection, and as many for a statement
+PATIENCE = 2  # seconds for a connection, and as many for a statement where nothing else is said
 # its name for the key guard, which closes a default connection under wrong keys: here somebody wants to say that they are
 _NAME = "bounded"
 _NETWORK = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": PATIENCE * 1000}
@@ -56,7 +56,7 @@ def _brief(database: dict[str, Any], patience: int) -> dict[str, Any]:
     options.pop("pool", None)
     given = options.get("options", "")
     options |= _NETWORK | {
-        "connect_timeout": patience,
+        "connect_timeout": PATIENCE,
         "options": f"{given} -c statement_timeout={patience * 1000} -c lock_timeout=1000 -c default_transaction_read_only=on",
     }
     return brief

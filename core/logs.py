@@ -43,6 +43,8 @@ SHOWN_WHOLE = ("django.request", "django.security")
 MOST_ERRORS, MOST_FRAMES, DEEPEST = 10, 20, 6
 FAULTS = ("error", "critical")  # the levels of what has a code and a fingerprint
 UNEXPECTED = "unexpected"  # the code of what nobody foresaw
+# of Django's own: a page that ended in an error, and a request that was refused as it should be
+CODES_OF_LOGGERS = {"django.request": "page-failed", "django.security": "request-refused"}
 OUR_FOLDERS = ("core/", "geography/", "facilities/", "etl/")
 FRAMES_THAT_TELL = 3  # the innermost of ours: those that lead there differ between a page and a command
 LONGEST_NUMBER = 10**8  # from here on a number may be a phone number without its zero
@@ -142,9 +144,15 @@ def name_fault(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if event.get("level") not in FAULTS:
         return event
     told = (event.get("exception") or [{}])[0]
-    event["code"] = event.get("code") or told.get("code") or UNEXPECTED
-    event["fingerprint"] = fingerprint_of(str(event["code"]), told, logger=str(event.get("logger", "")))
+    logger = str(event.get("logger", ""))
+    event["code"] = event.get("code") or told.get("code") or _code_of_logger(logger)
+    event["fingerprint"] = fingerprint_of(str(event["code"]), told, logger=logger)
     return event
+
+
+def _code_of_logger(logger: str) -> str:
+    found = (code for name, code in CODES_OF_LOGGERS.items() if logger == name or logger.startswith(f"{name}."))
+    return next(found, UNEXPECTED)
 
 
 def fingerprint_of(code: str, told: Mapping[str, Any], *, logger: str) -> str:

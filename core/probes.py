@@ -66,10 +66,10 @@ class Latest:
         self._lock = threading.Lock()
         self._kept: Report | None = None
         self._until = 0.0
-        self._was_well = True
+        self._were_ill: list[str] = []
 
     def report(self) -> Report:
-        """Return what was found; the log is told when it changes, and not by every probe."""
+        """Return what was found; the log is told when other checks are ill than before, and not by every probe."""
         with self._lock:
             if self._kept is None or time.monotonic() > self._until:
                 self._kept = find_health()
@@ -78,11 +78,10 @@ class Latest:
             return self._kept
 
     def _note_change(self, report: Report) -> None:
-        if is_well(report) == self._was_well:
-            return
-        self._was_well = is_well(report)
         ill = [name for name, told in report["checks"].items() if told["status"] != Status.HEALTHY]
-        log.warning("health changed", code="health-changed", status=str(report["overall_status"]), reason=ill)
+        if ill != self._were_ill:
+            self._were_ill = ill
+            log.warning("health changed", code="health-changed", status=str(report["overall_status"]), reason=ill)
 
 
 def is_asked_by_staff(request: HttpRequest) -> bool:

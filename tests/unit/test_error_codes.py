@@ -6,13 +6,14 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from core.logs import fingerprint_of
+from core.logs import CODES_OF_LOGGERS, UNEXPECTED, fingerprint_of
 from etl.errors import EtlError, LockHeldError
 from tests.unit.test_logs import capture, only, raised
 
@@ -26,10 +27,10 @@ def lines() -> Iterator[io.StringIO]:
     yield from capture(io.StringIO())
 
 
-def sources() -> Iterator[tuple[Path, ast.Module]]:
-    for folder in ("core", "geography", "facilities", "etl"):
-        for path in (ROOT / folder).rglob("*.py"):
-            yield path, ast.parse(path.read_text())
+@cache
+def sources() -> list[tuple[Path, ast.Module]]:
+    paths = (path for folder in ("core", "geography", "facilities", "etl") for path in (ROOT / folder).rglob("*.py"))
+    return [(path, ast.parse(path.read_text())) for path in paths]
 
 
 def loud_calls() -> Iterator[tuple[str, ast.Call]]:
@@ -56,7 +57,7 @@ def codes_in_source() -> set[str]:
         and ast.unparse(line.targets[0]) == "code"
         and isinstance(line.value, ast.Constant)
     }
-    return logged | of_errors | {"unexpected"}
+    return logged | of_errors | {*CODES_OF_LOGGERS.values(), UNEXPECTED}
 
 
 def test_every_warning_and_error_is_logged_with_a_literal_code() -> None:
@@ -95,7 +96,13 @@ def test_a_foreign_error_has_a_fingerprint_that_does_not_depend_on_its_address(l
         logging.getLogger("django.request").error("Internal Server Error: %s", path, exc_info=raised(KeyError(path)))
     first, second = (json.loads(line) for line in lines.getvalue().splitlines())
     assert first["fingerprint"] == second["fingerprint"]
-    assert (first["code"], len(first["fingerprint"])) == ("unexpected", 12)
+    assert (first["code"], len(first["fingerprint"])) == ("page-failed", 12)
+
+
+def test_a_refused_request_has_a_code_of_its_own(lines: io.StringIO) -> None:
+    logging.getLogger("django.security.DisallowedHost").error("Invalid HTTP_HOST header: %r.", "x")
+    logging.getLogger("django.securities").error("other")
+    assert [json.loads(line)["code"] for line in lines.getvalue().splitlines()] == ["request-refused", "unexpected"]
 
 
 def frame(file: str, function: str = "load", line: int = 1) -> dict[str, Any]:
