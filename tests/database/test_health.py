@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from core.advisory_locks import advisory_lock
+from core.bounded import Lane
 from core.health import CHECKS, Check, Status, Verdict, as_lines, as_report, healthy, judge, unhealthy
 from core.models import KeyCheck
 from etl.lock import LOCK
@@ -191,6 +193,41 @@ def test_a_report_has_the_shape_of_the_document() -> None:
     assert datetime.fromisoformat(report["timestamp"]).utcoffset() == timedelta(0)
     assert as_lines(report)[0].split() == ["unhealthy", "b", "look", "there"]
     assert as_report({"a": Verdict(Status.ERROR, "")})["overall_status"] == "unhealthy"
+
+
+# the connection of the checks
+
+
+def test_checks_have_a_connection_of_their_own_to_the_same_database_and_only_read() -> None:
+    found: list[Any] = []
+
+    def look() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_database(), current_user, pg_backend_pid(), current_setting('statement_timeout')"
+            )
+            found.append(cursor.fetchone())
+            cursor.execute("UPDATE users SET is_staff = is_staff")
+            found.append("written")
+
+    assert Lane().start(look).wait(5)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database(), current_user, pg_backend_pid()")
+        name, user, pid = cursor.fetchone()
+    assert found[0][:2] == (name, user)
+    assert found[0][2] != pid
+    assert found[1:] == []
+    assert found[0][3] == "2s"
+
+
+def test_beside_work_that_hangs_nothing_else_begins() -> None:
+    lane, gate, seen = Lane(), threading.Event(), []
+    first = lane.start(gate.wait)
+    assert not lane.start(lambda: seen.append(1)).wait(0.1)
+    gate.set()
+    assert first.wait(5)
+    assert lane.start(lambda: seen.append(2)).wait(5)
+    assert seen == [2]
 
 
 # probes; staff logged in for good are in tests/commands/test_watching.py

@@ -1,8 +1,10 @@
 """Metrics: what they say, that success alone moves the time of success, and that alerts and docs speak of what is written."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,15 @@ def test_an_empty_registry_has_metrics_and_claims_no_success() -> None:
     assert found["gvrc_facilities_in_service",] == 0
     names = {key[0] for key in found}
     assert names.isdisjoint({"gvrc_last_success_timestamp_seconds", "gvrc_last_run_status", "gvrc_quality_percent"})
+
+
+def test_the_newest_proven_backup_is_told_and_an_unfinished_one_is_not(settings: Any, tmp_path: Path) -> None:
+    settings.BACKUP_DIR = tmp_path
+    name = ("gvrc_backup_last_proven_timestamp_seconds",)
+    (tmp_path / "gvrc-admin-20261127T014500Z.backup.partial").touch()
+    assert name not in samples()
+    (tmp_path / "gvrc-admin-20261126T014500Z.backup").touch()
+    assert samples()[name] == datetime(2026, 11, 26, 1, 45, tzinfo=UTC).timestamp()
 
 
 # success
@@ -210,6 +221,13 @@ def test_every_metric_of_an_alert_is_written_with_its_labels(imported: dict[str,
             assert set(re.findall(r"(\w+)\s*(?:=~|!=|=)", selector)) <= set(METRICS[name].labels), rule
             for label in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
                 assert label in METRICS[name].labels
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus' promtool is not installed")
+def test_the_alerts_go_off_when_they_should_and_not_before() -> None:
+    asked = ["promtool", "test", "rules", str(ROOT / "tests" / "data" / "prometheus_alerts_test.yml")]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_says_what_to_do_where_the_docs_do() -> None:
