@@ -5,7 +5,6 @@ without its arguments. The scrubber stands last before the line is written: what
 address or database value gets past it.
 """
 
-import hashlib
 import json
 import logging
 import re
@@ -26,6 +25,7 @@ from core.crypto import Decrypted
 from core.database_errors import sqlstate_of
 from core.error_tracking import report_fault
 from core.errors import ExplainedError
+from core.faults import name_fault
 from core.masking import mask_contacts
 
 # What a log line may say. Another key is dropped, and its name noted: what nobody thought about might hold anything.
@@ -41,12 +41,6 @@ KEYS = frozenset(
 # Django's words about a request: its method and path, or why it was refused
 SHOWN_WHOLE = ("django.request", "django.security")
 MOST_ERRORS, MOST_FRAMES, DEEPEST = 10, 20, 6
-FAULTS = ("error", "critical")  # the levels of what has a code and a fingerprint
-UNEXPECTED = "unexpected"  # the code of what nobody foresaw
-# of Django's own: a page that ended in an error, and a request that was refused as it should be
-CODES_OF_LOGGERS = {"django.request": "page-failed", "django.security": "request-refused"}
-OUR_FOLDERS = ("core/", "geography/", "facilities/", "etl/")
-FRAMES_THAT_TELL = 3  # the innermost of ours: those that lead there differ between a page and a command
 LONGEST_NUMBER = 10**8  # from here on a number may be a phone number without its zero
 
 _HOME = Path(__file__).resolve().parent.parent
@@ -137,36 +131,6 @@ def describe_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict
     if error:
         event["exception"] = describe(error)
     return event
-
-
-def name_fault(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Return the event of a fault with its code, the error's own where the caller gave none, and its fingerprint."""
-    if event.get("level") not in FAULTS:
-        return event
-    told = (event.get("exception") or [{}])[0]
-    logger = str(event.get("logger", ""))
-    event["code"] = event.get("code") or told.get("code") or _code_of_logger(logger)
-    event["fingerprint"] = fingerprint_of(str(event["code"]), told, logger=logger)
-    return event
-
-
-def _code_of_logger(logger: str) -> str:
-    found = (code for name, code in CODES_OF_LOGGERS.items() if logger == name or logger.startswith(f"{name}."))
-    return next(found, UNEXPECTED)
-
-
-def fingerprint_of(code: str, told: Mapping[str, Any], *, logger: str) -> str:
-    """Return 12 hex digits, the same for the same fault on every machine: of its code, type and places, and of no value.
-
-    No line number counts: an edit above a fault does not make another one of it.
-    """
-    frames = told.get("frames", ())
-    ours = [frame for frame in frames if frame["file"].startswith(OUR_FOLDERS)]
-    # a fault wholly inside a package is known by its places there; the standard library lies elsewhere on each machine
-    known = ours or [frame for frame in frames if not frame["file"].startswith(("/", "<"))]
-    places = [f"{frame['file']}:{frame['function']}" for frame in known[-FRAMES_THAT_TELL:]]
-    text = "\n".join([code, told.get("type", ""), *(places or [logger])])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def describe(error: BaseException) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from core.logs import CODES_OF_LOGGERS, UNEXPECTED, fingerprint_of
+from core.faults import CODES_OF_LOGGERS, UNEXPECTED, fingerprint_of
 from etl.errors import EtlError, LockHeldError
 from tests.unit.test_logs import capture, only, raised
 
