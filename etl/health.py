@@ -9,17 +9,22 @@ from core.advisory_locks import is_taken, taken_since
 from core.health import Check, Verdict, healthy, unhealthy
 from core.health_checks import hours
 from etl.lock import LOCK
-from etl.models import ImportRun, RunRequest, SourceRecord
+from etl.models import ImportRun, RunRequest, SourceFile, SourceRecord
 from etl.run_requests import is_at_work
+from etl.sources import SOURCES
 from etl.successes import last_success_by_source
 
 WORKER_IS_LATE = timedelta(minutes=10)  # with nothing else at work
 
 
 def look_at_sources() -> Verdict:
-    """Return which sources were not read with success for longer than ETL_FRESH_HOURS, or never."""
+    """Return which sources were not read with success for longer than ETL_FRESH_HOURS, or never though it was tried.
+
+    An office may do without some of them: those that nobody tried to read are left out, unless none was ever read.
+    """
     now = timezone.now()
-    read = last_success_by_source()
+    tried = set(SourceFile.objects.values_list("source", flat=True).distinct()) & set(SOURCES)
+    read = {source: ended for source, ended in last_success_by_source().items() if source in tried or not tried}
     late = [
         f"{source}: {f'{hours(now - ended)} ago' if ended else 'never'}"
         for source, ended in read.items()
@@ -29,7 +34,9 @@ def look_at_sources() -> Verdict:
         told = f"not read within ETL_FRESH_HOURS = {settings.ETL_FRESH_HOURS}: {', '.join(late)}"
         return unhealthy(f"{told}; look whether the scheduled import runs")
     oldest = min(ended for ended in read.values() if ended)
-    return healthy(f"all {len(read)} were read, the oldest {hours(now - oldest)} ago")
+    others = ", ".join(source for source in SOURCES if source not in read)
+    unused = f"; nobody tried to read {others}" if others else ""
+    return healthy(f"{len(read)} were read, the oldest {hours(now - oldest)} ago{unused}")
 
 
 def look_at_rejects() -> Verdict:

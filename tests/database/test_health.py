@@ -18,7 +18,7 @@ from core.bounded import Lane
 from core.health import CHECKS, Check, Status, Verdict, as_lines, as_report, healthy, judge, unhealthy
 from core.models import KeyCheck
 from etl.lock import LOCK
-from etl.models import ImportRun, RunRequest
+from etl.models import ImportRun, RunRequest, SourceFile
 from etl.run_requests import _LOCK
 from tests.site import person, visitor
 
@@ -123,6 +123,13 @@ def test_sources_that_were_never_read_are_named() -> None:
 def test_a_source_that_is_late_is_named_alone(imported: dict[str, Any]) -> None:
     ImportRun.objects.update(finished_at=timezone.now() - timedelta(hours=27))
     assert is_ill("sources", "regional: 27 h ago", "ETL_FRESH_HOURS = 26")
+
+
+def test_a_source_that_nobody_tried_to_read_is_left_out(imported: dict[str, Any]) -> None:
+    SourceFile.objects.filter(source="equity_afya").update(source="another")
+    found = verdict("sources")
+    assert found.status == Status.HEALTHY
+    assert found.details.endswith("; nobody tried to read equity_afya")
 
 
 def test_many_rejects_are_unhealthy(imported: dict[str, Any], settings: Any) -> None:
