@@ -174,7 +174,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Africa/Nairobi"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "core" / "static"]
 
 # The registry.

@@ -21,6 +21,7 @@ from core.settings.base import (
     ETL_CLUSTER_URL,
     FIELD_KEYS,
     INDEX_KEY,
+    MIDDLEWARE,
     SECRET_KEY,
     SENTRY_DSN,
 )
@@ -58,3 +59,11 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000  # a year
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
+
+# gunicorn serves the static files itself, straight from the packages: nobody can forget a collectstatic, and no old copy wins
+_behind = MIDDLEWARE.index("django.middleware.security.SecurityMiddleware") + 1
+MIDDLEWARE = [*MIDDLEWARE[:_behind], "whitenoise.middleware.WhiteNoiseMiddleware", *MIDDLEWARE[_behind:]]
+STATIC_ROOT = None
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 600  # seconds; names carry no hash, so this is how long a browser may keep what an upgrade changed
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no page elsewhere has a use for them

@@ -42,10 +42,8 @@ class QuietHandler(WSGIRequestHandler):
 
 
 def serve(pem: str) -> None:
-    """Serve static files and the site on a free port of this machine, until standard input ends."""
-    from django.contrib.staticfiles.handlers import StaticFilesHandler  # noqa: PLC0415 - after setup()
-
-    from core.wsgi import application  # noqa: PLC0415
+    """Serve the site on a free port of this machine, until standard input ends."""
+    from core.wsgi import application  # noqa: PLC0415 - after setup()
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
@@ -53,7 +51,7 @@ def serve(pem: str) -> None:
     # the handshake is left to each connection's thread: one that keeps silent holds up nobody
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.base_environ["HTTPS"] = "on"  # wsgiref's way to say that it is
-    server.set_app(StaticFilesHandler(application))
+    server.set_app(application)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()
