@@ -1,4 +1,4 @@
-"""Two database roles: the owner migrates, the application only reads and writes rows, and only reads the audit trail.
+"""The database roles: the owner migrates, the application reads and writes rows, and only reads the audit trail.
 
 DATABASE_URL names the application role, DATABASE_OWNER_URL the owner. The embedded server has both: its superuser is the
 owner, and connections take the role gvrc_app. With DATABASE_URL alone both are one, and the trail is not protected.
@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from core.audit import install_triggers
+from core.reading_role import grant_reading
 from core.statistics import FUNCTION
 
 log = structlog.get_logger(__name__)
@@ -92,13 +93,14 @@ def _reconnect(changed: dict[str, Any]) -> None:
 
 
 def apply_rules(**_: Any) -> None:
-    """Create the audit triggers and the application role's rights anew; called after every migration, by the owner."""
+    """Create the audit triggers and both roles' rights anew; called after every migration, by the owner."""
     tables = connection.introspection.table_names()
     if "audit_trail" not in tables:
         return  # its migration is undone, or not yet applied
     install_triggers()
     with connection.cursor() as cursor:
         cursor.execute(FUNCTION)
+    grant_reading(tables)
     role = settings.DATABASE_APPLICATION_ROLE
     with connection.cursor() as cursor:
         cursor.execute("SELECT session_user")

@@ -134,6 +134,8 @@ DATABASES: dict[str, dict[str, Any]] = {"default": database_from(DATABASE_URL) i
 DATABASE_OWNER: dict[str, Any] = database_from(DATABASE_OWNER_URL, "DATABASE_OWNER_URL") if DATABASE_OWNER_URL else {}
 # who may change rows, and only read the audit trail: core/database_roles.py
 DATABASE_APPLICATION_ROLE: str = DATABASES["default"].get("USER") or APPLICATION_ROLE
+# who may read, in SQL, what core/reading_role.py lists
+DATABASE_READER_ROLE: str = env.str("DATABASE_READER_ROLE", default="gvrc_read")
 DATABASE_ROLES_APART = False  # whether the site is served only to a role that owns no table: core/wsgi.py
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
