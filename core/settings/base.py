@@ -186,7 +186,7 @@ CONTACT_STALE_DAYS = whole_number("CONTACT_STALE_DAYS", default=180)  # after wh
 SAFEGUARDING_CONTACT: str = env.str("SAFEGUARDING_CONTACT", default="").strip()
 
 # The pipeline.
-RAW_DATA_DIR = BASE_DIR / "data" / "raw"
+RAW_DATA_DIR = BASE_DIR / env.str("RAW_DATA_DIR", default="data/raw")  # an absolute path stands for itself
 FIXTURES_DIR = BASE_DIR / "fixtures"
 REPORTS_DIR = VAR_DIR / "reports"
 UPLOADS_DIR = VAR_DIR / "uploads"
