@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from core.embedded_postgres import Server, stop
-from tests.production import ROOT, environment, on, start_postgres
+from core.embedded_postgres import Server
+from tests.production import ROOT, environment, on
 
 PROXY = {
     "Host": "registry.example.or.ke",
@@ -45,17 +45,6 @@ class Site:
         body = response.read()
         connection.close()
         return response, body
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = tmp_path_factory.mktemp("gunicorn") / "postgres"
-    server = start_postgres(place)
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate"], cwd=ROOT, env=environment(on(server)), check=True, capture_output=True
-    )
-    yield server
-    stop(place)
 
 
 @contextmanager
