@@ -85,7 +85,7 @@ def test_a_job_says_nothing_when_it_went_well(machine: Machine, name: str) -> No
     command = JOBS[name].replace("import_facilities", "import_facilities other_services")
     done = machine.cron(command.replace("/var/lib/prometheus/node-exporter", str(machine.place)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert f"exit status 0: {ROOT}/.venv/bin/python manage.py {name}" in machine.log.read_text()
+    assert f"exit status 0: gvrc-admin {name}" in machine.log.read_text()
     assert machine.log.stat().st_mode & 0o777 == 0o600
 
 
