@@ -8,6 +8,8 @@ Whatever this file sets, an option of the command line overrides.
 """
 
 import os
+import subprocess
+import sys
 
 bind = "127.0.0.1:8000"  # the proxy in front ends TLS, and is the only one that reaches this
 # of a proxy elsewhere nobody knows who else can reach it: deploy/nginx.conf stands on this machine
@@ -42,3 +44,13 @@ logconfig_dict = {
 
 # Nothing to steer a running server by but signals: HUP loads the code anew, TERM ends it.
 control_socket_disable = True
+
+
+def on_starting(_server: object) -> None:
+    """End before there is a worker where settings, keys or database keep the site from serving; one line says why.
+
+    Workers would end with the same line each; of the second one gunicorn makes a traceback, and exit status 1.
+    """
+    tried = subprocess.run([sys.executable, "-c", "import core.wsgi"], check=False)
+    if tried.returncode:
+        sys.exit(tried.returncode)

@@ -160,7 +160,7 @@ def workers_of(site: Site) -> set[int]:
 
 @pytest.mark.parametrize("changed", [{"SECRET_KEY": "short"}, {"DATABASE_URL": None}])
 def test_what_keeps_the_site_from_serving_ends_gunicorn_with_one_line(changed: dict[str, str | None]) -> None:
-    command = [*GUNICORN, "--bind", "127.0.0.1:0", "core.wsgi"]
+    command = [*GUNICORN, "--workers", "3", "--bind", "127.0.0.1:0", "core.wsgi"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(changed), capture_output=True, text=True, check=False, timeout=60
     )
