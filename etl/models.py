@@ -9,6 +9,8 @@ from core.crypto import EncryptedJSONField
 
 
 class ImportRun(models.Model):
+    """One run: an import, replay, undo or review, with its counts and how it ended."""
+
     class Status(models.TextChoices):
         RUNNING = "running"
         SUCCEEDED = "succeeded"

@@ -41,6 +41,8 @@ class Lookup(models.Model):
 
 
 class OperationalStatus(Lookup):
+    """Whether a place is open, closed or between: a closed list."""
+
     operational_status_id = models.BigAutoField(primary_key=True)
     status_name = models.CharField(max_length=100)
 
@@ -53,6 +55,8 @@ class OperationalStatus(Lookup):
 
 
 class ServiceCategory(Lookup):
+    """A service that a survivor may ask for: a closed list."""
+
     service_category_id = models.BigAutoField(primary_key=True)
     category_name = models.CharField(max_length=100)
 
@@ -65,6 +69,8 @@ class ServiceCategory(Lookup):
 
 
 class ContactType(Lookup):
+    """A kind of contact, such as phone, hotline or email: a closed list."""
+
     contact_type_id = models.BigAutoField(primary_key=True)
     type_name = models.CharField(max_length=100)
 
@@ -304,6 +310,8 @@ class Facility(models.Model):
 
 
 class FacilityService(models.Model):
+    """A service that a facility states; services that no source states are not here."""
+
     audit_hides = ()
     state_key = ("facility__facility_code", "service_category__code")
 

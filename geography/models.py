@@ -5,6 +5,8 @@ from django.db import models
 
 
 class County(models.Model):
+    """One of the 47 counties; imports never make one."""
+
     audit_hides = ()
     state_key = ("county_code",)
 
@@ -22,6 +24,8 @@ class County(models.Model):
 
 
 class Constituency(models.Model):
+    """One of the 290 constituencies, inside its county; imports never make one."""
+
     audit_hides = ()
     state_key = ("constituency_code",)
 
@@ -45,6 +49,8 @@ class Constituency(models.Model):
 
 
 class Ward(models.Model):
+    """One of the 1,450 wards, inside its constituency; imports never make one."""
+
     audit_hides = ()
     state_key = ("ward_code",)
 
