@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 && echo "$$name" && break; done)
 
-.PHONY: help demo serve stop test browser-test screenshots chromium faults check bench bench-page dedupe labelled requirements clean
+.PHONY: help docs demo serve stop test browser-test screenshots chromium faults check bench bench-page dedupe labelled requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ chromium:
 	install() { DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; }; \
 	has >/dev/null || { [ "$$(id -u)" = 0 ] && { install || { apt-get update && install; }; } >/dev/null 2>&1 && has >/dev/null; } || { \
 		echo "Browser tests need chromium, which is not here and could not be installed (on Debian, as root: apt-get install chromium)." >&2; exit 1; }
+
+docs: .venv/.installed-dev ## write the generated pages of docs/ anew from the code; a test fails where they are stale
+	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q -p no:xdist tests/docs/test_generated_pages.py $(ARGS)
 
 faults: .venv/.installed-dev ## every case of every test: all faults, kills, races, roles; takes long (make test runs a sample)
 	@FAULTS=all $(BIN)/python -m pytest -n auto $(ARGS)
