@@ -24,7 +24,7 @@ def set_up_demo(stdout: Stream) -> int:
     """Return the exit code of the demo's import, after migrating, loading reference data and creating an admin."""
     if settings.DATABASE_URL:
         message = (
-            "DATABASE_URL is set: the demo only fills the embedded PostgreSQL; unset it, or see the README on settings"
+            "DATABASE_URL is set: the demo only fills the embedded PostgreSQL; unset it, or see docs/configuration.md"
         )
         raise DemoRefusedError(message)
     stdout.write("Migrating ...")

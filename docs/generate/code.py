@@ -96,6 +96,16 @@ class Code:
         self.calls = tuple(call for module in self.modules for call in module.calls)
         self._known: dict[tuple[int, int, int], list[str]] = {}
 
+    def each_caller(self, node: ast.expr, place: Place) -> Iterator[Place]:
+        """Yield a place once for each call of the innermost function, if an expression is about its parameters; else as it is."""
+        function = place.functions[-1] if place.functions else None
+        named = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+        if function is None or isinstance(function, ast.Lambda) or not named & _parameters(function):
+            yield place
+        else:
+            callers: list[Call | None] = [*self.callers_of(function, place)]
+            yield from (Place(place.module, place.functions, caller) for caller in callers or [None])
+
     def callers_of(self, function: Function, place: Place) -> list[Call]:
         """Return the calls of a function by its name; of a private one those in its own module."""
         if isinstance(function, ast.Lambda):
@@ -283,10 +293,14 @@ def _surely_assigned(body: Sequence[ast.stmt], node: ast.Name) -> ast.expr | Non
 def _function_with(name: str, place: Place) -> Function | None:
     """Return the innermost function around a place that has this parameter."""
     for function in reversed(place.functions):
-        arguments = function.args
-        if name in {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}:
+        if name in _parameters(function):
             return function
     return None
+
+
+def _parameters(function: Function) -> set[str]:
+    arguments = function.args
+    return {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
 
 
 def _between_braces(text: str) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import argparse
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -16,12 +16,19 @@ from docs.generate.markdown import code_span, table
 PATH = "error-texts.md"
 # beside these, whatever is an Exception of ours
 FOREIGN = (CommandError, ImproperlyConfigured, ValidationError, argparse.ArgumentTypeError)
+_MAY_BE = f" ({VARIES})"  # said where there is something to say
 FEWEST_LETTERS = 8  # of a text that says something
 _INTRODUCTION = """\
 Every text of an error that a person may see, in alphabetical order; `...` stands for what varies. Search here for a
 few words of what you see, without names and numbers. "code" is what the log calls it, "exit" the command's exit code,
 "-" where a page or a form says it. [troubleshooting.md](troubleshooting.md) says what to do about the usual ones;
 each text says it in short itself.
+"""
+
+
+_OF_CODES = """\
+Stable names of what stops a run, as the log has them. `unexpected`, `database-lost` and `database-refused` are the
+log's words for what no error of ours foresaw.
 """
 
 
@@ -42,14 +49,37 @@ def write_page(code: Code) -> str:
         (code_span(found.text), found.error, found.code, found.exit_code, code_span(found.path))
         for found in sorted(find_error_texts(code), key=lambda found: (_bare(found.text), found))
     ]
-    return f"# Error texts\n\n{_INTRODUCTION}\n{table(('text', 'error', 'code', 'exit', 'where'), rows)}"
+    texts = table(("text", "error", "code", "exit", "where"), rows)
+    codes = table(("code", "exit", "what happened"), find_codes())
+    return f"# Error texts\n\n{_INTRODUCTION}\n{texts}\n## Codes\n\n{_OF_CODES}\n{codes}"
+
+
+def find_codes() -> list[tuple[str, str, str]]:
+    """Return the code of every error that has one, its exit code, and the first line of what it says of itself."""
+    errors = {error.code: error for error in _with_code(ExplainedError)}
+    return [
+        (code_span(code), str(int(error.exit_code)), (error.__doc__ or "").splitlines()[0])
+        for code, error in sorted(errors.items())
+    ]
+
+
+def _with_code(error: Any) -> Iterator[Any]:
+    if "code" in vars(error) and hasattr(error, "exit_code"):
+        yield error
+    for child in error.__subclasses__():
+        yield from _with_code(child)
 
 
 def find_error_texts(code: Code) -> set[ErrorText]:
     """Return every text of an error, and every reason that is written to stderr."""
     found = {text for call in code.calls for text in (*_of_an_error(call, code), *_to_stderr(call, code))}
     known = {text.text for text in found if text.error != "stderr"}
-    return {text for text in found if text.error != "stderr" or text.text not in known}
+    found = {text for text in found if text.error != "stderr" or text.text not in known}
+    return {
+        text
+        for text in found
+        if _MAY_BE not in text.text or replace(text, text=text.text.replace(_MAY_BE, "")) not in found
+    }
 
 
 def _of_an_error(call: Call, code: Code) -> Iterator[ErrorText]:
@@ -77,7 +107,8 @@ def _to_stderr(call: Call, code: Code) -> Iterator[ErrorText]:
 
 def _said(node: ast.expr | None, call: Call, code: Code) -> Iterator[str]:
     nodes = list(node.values) if isinstance(node, ast.Dict) else [node]  # a form's errors by field
-    for text in (text for one in nodes for text in code.texts_of(one, call.place)):
+    places = ((one, place) for one in nodes if one for place in code.each_caller(one, call.place))
+    for text in (text for one, place in places for text in code.texts_of(one, place)):
         line = " ".join(text.split())
         if sum(letter.isalpha() for letter in line.replace(VARIES, "")) >= FEWEST_LETTERS:
             yield line

@@ -1,7 +1,7 @@
 """docs/rules.md: every rule that may reject a record, warn of one, put a value right, or ask about the registry."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from docs.generate.code import VARIES, Call, Code, Place, assigned
@@ -59,22 +59,10 @@ def find_rules(code: Code) -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
     for call in code.calls:
         if call.name in _MESSAGE_AT:
-            for place in _each_caller(call, code):
+            for place in code.each_caller(call.argument("rule", 0) or call.node, call.place):
                 _note(rules, Call(call.node, place), code)
     _note_clash(rules, code)
     return rules
-
-
-def _each_caller(call: Call, code: Code) -> Iterator[Place]:
-    """Yield the place of a finding once for each call of the function that is told its rule; else as it is."""
-    rule, place = call.argument("rule", 0), call.place
-    function = place.functions[-1] if place.functions else None
-    if isinstance(rule, ast.Name) and isinstance(function, ast.FunctionDef):
-        names = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
-        if rule.id in names:
-            yield from (Place(place.module, place.functions, caller) for caller in code.callers_of(function, place))
-            return
-    yield place
 
 
 def _note(rules: dict[str, Rule], call: Call, code: Code) -> None:

@@ -1,4 +1,4 @@
-"""manage.py rotate_keys: see `--help` and the README."""
+"""manage.py rotate_keys: see `--help` and docs/commands.md."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""manage.py export_facilities: see `--help` and the README."""
+"""manage.py export_facilities: see `--help` and docs/commands.md."""
 
 import sys
 from pathlib import Path

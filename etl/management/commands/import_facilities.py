@@ -1,4 +1,4 @@
-"""manage.py import_facilities: see `--help` and the README."""
+"""manage.py import_facilities: see `--help` and docs/commands.md."""
 
 import sys
 from functools import partial

@@ -1,4 +1,4 @@
-"""manage.py quality_report: see `--help` and the README."""
+"""manage.py quality_report: see `--help` and docs/commands.md."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""manage.py find_facilities: see `--help` and the README."""
+"""manage.py find_facilities: see `--help` and docs/commands.md."""
 
 import json
 import re
