@@ -74,6 +74,12 @@ class Module:
         return {node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef)}
 
     @cached_property
+    def definitions(self) -> dict[str, ast.stmt]:
+        """The functions and classes of the file by name."""
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        return {node.name: node for node in self.tree.body if isinstance(node, kinds)}
+
+    @cached_property
     def calls(self) -> tuple[Call, ...]:
         return tuple(_calls(self.tree, Place(self)))
 

@@ -3,7 +3,7 @@
 import argparse
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.test import override_settings
 
-from docs.generate.code import APPS, ROOT, Code, Module
+from docs.generate.code import APPS, Code
+from docs.generate.exit_codes import exit_codes_of
 from docs.generate.json_shapes import print_examples, shape_in_lines
 from docs.generate.markdown import code_span, table
 from etl.errors import ExitCode
@@ -33,13 +34,13 @@ Django's own options, such as `--settings` and `--traceback`.
 """
 
 
-def write_page(_: Code) -> str:
+def write_page(code: Code) -> str:
     """Return the page; the JSON is that of a registry that was imported from data/raw."""
-    codes = table(("exit code", "means"), ((str(int(code)), meaning) for code, meaning in MEANINGS.items()))
+    codes = table(("exit code", "means"), ((str(int(number)), meaning) for number, meaning in MEANINGS.items()))
     parts = [f"# Commands\n\n{_INTRODUCTION}\n## Exit codes\n\n{codes}"]
     shapes = print_examples()
     with override_settings(ETL_WORKERS=4):  # else as many as this machine has cores
-        parts += [_describe(name, app, shapes) for name, app in find_commands().items()]
+        parts += [_describe(name, app, code, shapes) for name, app in find_commands().items()]
     return "\n".join(parts)
 
 
@@ -61,10 +62,8 @@ def own_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return [action for action in parser._actions if action.dest not in everywhere]  # noqa: SLF001
 
 
-def _describe(name: str, app: str, shapes: Mapping[str, Any]) -> str:
-    module = Module(
-        path := f"{app}/management/commands/{name}.py", ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    )
+def _describe(name: str, app: str, code: Code, shapes: Mapping[str, Any]) -> str:
+    module = next(module for module in code.modules if module.path == f"{app}/management/commands/{name}.py")
     parser, command = parser_of(name, app), load_command_class(app, name)
     overridden = next(
         (base.__module__ for base in type(command).__mro__[1:] if base.__module__.endswith(f".{name}")), ""
@@ -77,7 +76,7 @@ def _describe(name: str, app: str, shapes: Mapping[str, Any]) -> str:
     rows = [_row(action) for action in own_actions(parser)]
     if rows:
         lines.append(table(("argument", "default", "what it does"), rows))
-    lines.append(f"Exit codes: {', '.join(_exit_codes(module))}.\n")
+    lines.append(f"Exit codes: {', '.join(map(str, exit_codes_of(module, code)))}.\n")
     for arguments, shape in shapes.items():
         if arguments.split()[0] == name:
             lines += [f"`{arguments}` prints:\n", "```", *shape_in_lines(shape), "```\n"]
@@ -107,14 +106,3 @@ def _default(action: argparse.Action) -> str:
 
 def _sentence(help_text: str) -> str:
     return re.sub(re.escape(str(settings.BASE_DIR)) + "/?", "", help_text).replace("%%", "%")
-
-
-def _exit_codes(module: Module) -> Sequence[str]:
-    """Return the exit codes that a command can end with, by what its module calls."""
-    names = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
-    codes = {0, 1, 2}
-    if "run_with_exit_code" in names:
-        codes |= {3, 5} if names & {"import_facilities", "rejects", "undo_import", "decisions", "set_up_demo"} else {5}
-    if "beyond_gate" in names:
-        codes.add(4)
-    return [str(code) for code in sorted(codes)]

@@ -50,21 +50,22 @@ def write_page(code: Code) -> str:
         for found in sorted(find_error_texts(code), key=lambda found: (_bare(found.text), found))
     ]
     texts = table(("text", "error", "code", "exit", "where"), rows)
-    codes = table(("code", "exit", "what happened"), find_codes())
+    codes = table(("code", "exit", "what happened"), find_codes(code))
     return f"# Error texts\n\n{_INTRODUCTION}\n{texts}\n## Codes\n\n{_OF_CODES}\n{codes}"
 
 
-def find_codes() -> list[tuple[str, str, str]]:
+def find_codes(code: Code) -> list[tuple[str, str, str]]:
     """Return the code of every error that has one, its exit code, and the first line of what it says of itself."""
+    assert all(module.loaded for module in code.modules)
     errors = {error.code: error for error in _with_code(ExplainedError)}
     return [
-        (code_span(code), str(int(error.exit_code)), (error.__doc__ or "").splitlines()[0])
-        for code, error in sorted(errors.items())
+        (code_span(name), str(int(getattr(error, "exit_code", 1))), (error.__doc__ or "").splitlines()[0])
+        for name, error in sorted(errors.items())
     ]
 
 
 def _with_code(error: Any) -> Iterator[Any]:
-    if "code" in vars(error) and hasattr(error, "exit_code"):
+    if "code" in vars(error):
         yield error
     for child in error.__subclasses__():
         yield from _with_code(child)

@@ -34,8 +34,9 @@ EXAMPLES = (
 # where members are named by what is there -> what they are named by; a list's items have the path of the list, and "*" stands
 # for dots, too: the longer pattern comes first
 NAMED_BY: Mapping[str, str] = {
-    "*sources": "source", "*rejects_by_rule": "rule", "*by_rule": "rule", "*by_field": "field", "*by_source": "source",
-    "*rows": "table", "kept": "facility code", "seen_by_user": "user", "checks": "check",
+    "checks": "check", "sources": "source", "reconciliation.sources": "source",
+    "*rejects_by_rule": "rule", "*by_rule": "rule", "*by_field": "field", "*by_source": "source",
+    "*rows": "table", "kept": "facility code", "seen_by_user": "user",
     "seconds_by_step": "step", "data_profiling.validity.*.*": "severity", "data_profiling.validity.*": "field",
     "data_profiling.validity": "source",
     "data_profiling.uniqueness": "what", "data_profiling.consistency": "source", "data_profiling.completeness": "field",

@@ -24,7 +24,9 @@ CODE = Code()
 # written by another part of the project: a link to one of these may wait for it
 COMING = {"deployment.md", "backups.md", "migrate-sqlite.md", "monitoring.md", "error-codes.md", "upgrade.md"}
 # of programs that are not ours
-FOREIGN_OPTIONS = {"--nthreads", "--seed", "--full", "--quick", "--only"}
+FOREIGN_OPTIONS = {
+    "--nthreads", "--seed", "--full", "--quick", "--only", "--quietly", "--deploy-hook", "--collector.textfile.directory",
+}  # fmt: skip
 FOREIGN_FOLDERS = ("data/processed", "data/validated", "data/county", "docs/adr", "deploy/prometheus")
 MADE_IN_THE_PAGE = ("etl/sources/county_clinics.py", "etl/schemas/county_clinics.json")
 every_page = pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -189,7 +191,7 @@ def test_every_exit_code_exists(page: Path) -> None:
 
 def names_with_hyphens() -> set[str]:
     lists = {row for model in Lookup.__subclasses__() for row in model.objects.values_list("code", flat=True)}
-    return lists | set(find_rules(CODE)) | {code.strip("`") for code, _, _ in find_codes()} | set(ROLES)
+    return lists | set(find_rules(CODE)) | {code.strip("`") for code, _, _ in find_codes(CODE)} | set(ROLES)
 
 
 @pytest.mark.django_db
@@ -214,6 +216,7 @@ def test_every_rule_and_code_that_is_named_exists() -> None:
         for span in spans_of(page)
         if re.fullmatch(r"[a-z]+(?:-[a-z]+)+", span)
     }
+    known |= {path.name.partition(".")[0] for path in (ROOT / "deploy").rglob("*")}  # units, scripts
     unknown = {(page, span) for page, span in named if span not in known}
     assert not unknown
 

@@ -1,0 +1,70 @@
+"""Which exit codes a command can end with: those of all that it calls, and what that calls."""
+
+import ast
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any
+
+from docs.generate.code import APPS, Code, Module
+from etl.errors import ExitCode
+
+ALWAYS = {ExitCode.SUCCESS, ExitCode.FAILURE, ExitCode.WRONG_USAGE}
+
+
+def exit_codes_of(module: Module, code: Code) -> list[int]:
+    """Return the exit codes of a command's module; 4 is told from its option: only a limit that somebody gave is exceeded."""
+    modules = {known.loaded.__name__: known for known in code.modules}
+    found: set[int] = {int(always) for always in ALWAYS}
+    found |= {stated for node, place in _reached(module, modules) for stated in _stated(node, place)}
+    found.discard(int(ExitCode.BEYOND_GATE))
+    if any(isinstance(node, ast.Constant) and node.value == "--max-rejects" for node in ast.walk(module.tree)):
+        found.add(int(ExitCode.BEYOND_GATE))
+    return sorted(found)
+
+
+def _reached(module: Module, modules: dict[str, Module]) -> Iterator[tuple[ast.AST, Module]]:
+    """Yield the command's module, and each function and class of ours that is named in it or in one that was yielded."""
+    waiting: list[tuple[ast.AST, Module]] = [(module.tree, module)]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        node, place = waiting.pop()
+        yield node, place
+        for value in _named(node, place):
+            key = getattr(value, "__module__", "") or "", getattr(value, "__qualname__", "")
+            definition = modules[key[0]].definitions.get(key[1]) if key[0] in modules else None
+            if definition is not None and key not in seen:
+                seen.add(key)
+                waiting.append((definition, modules[key[0]]))
+
+
+def _named(node: ast.AST, place: Module) -> Iterator[Any]:
+    for child in ast.walk(node):
+        if isinstance(child, ast.Name | ast.Attribute):
+            value = place.value_of(ast.unparse(child))
+            if (getattr(value, "__module__", "") or "").split(".")[0] in APPS:
+                yield value
+
+
+def _stated(node: ast.AST, place: Module) -> Iterator[int]:
+    """Yield the exit codes that errors have which are made here, and those that are said by name or number."""
+    for child in ast.walk(node):
+        match child:
+            case ast.Call():
+                error = place.value_of(ast.unparse(child.func))
+                if isinstance(error, type) and issubclass(error, Exception) and hasattr(error, "exit_code"):
+                    yield int(error.exit_code)
+                for keyword in child.keywords:
+                    if keyword.arg == "returncode":
+                        yield from (_number(part, place) for part in ast.walk(keyword.value))
+            case ast.Attribute():
+                value = place.value_of(ast.unparse(child))
+                if isinstance(value, ExitCode):
+                    yield int(value)
+
+
+def _number(node: ast.AST, place: Module) -> int:
+    """Return the exit code that an expression names; 1 for what is none."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return int(node.value)
+    value = place.value_of(ast.unparse(node)) if isinstance(node, ast.Name | ast.Attribute) else None
+    return int(value) if isinstance(value, int | IntEnum) and not isinstance(value, bool) else 1
