@@ -8,6 +8,7 @@ from django.db import connection, models
 
 from core.roles import OF_CONFIDENTIAL, class_of
 from docs.generate.code import APPS, Code
+from docs.generate.column_words import own_words_of, words_of
 from docs.generate.ddl import Table, read_table
 from docs.generate.markdown import code_span, table
 
@@ -84,7 +85,7 @@ def _describe(model: type[models.Model], described: Table) -> str:
                 "" if column.is_required else "yes",
                 _keys(field, described),
                 _class(f"{name}.{column.name}"),
-                _words(field),
+                _words(f"{name}.{column.name}", field),
             )
         )
     lines = [f"## {name}\n", f"{_docstring(model)}\n"]
@@ -111,14 +112,14 @@ def _class(column: str) -> str:
     return f"{open_class}; {hidden_class} where confidential" if column in OF_CONFIDENTIAL else str(open_class)
 
 
-def _words(field: Any) -> str:
+def _words(column: str, field: Any) -> str:
     """Return what is said of a field: its help, its choices, whether it is sealed."""
-    said = [str(field.help_text)] if field.help_text else []
+    said = [text] if (text := str(field.help_text) or own_words_of(column)) else []
     if field.choices and not field.is_relation:
         said.append("one of " + ", ".join(code_span(str(value)) for value, _ in field.flatchoices if value != ""))
     if type(field).__name__.startswith("Encrypted"):
         said.append("sealed")
-    return "; ".join(said)
+    return "; ".join(said) or words_of(column, field)
 
 
 def _docstring(model: type[models.Model]) -> str:
