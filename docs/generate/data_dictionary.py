@@ -7,10 +7,11 @@ from django.apps import apps
 from django.db import connection, models
 
 from core.roles import OF_CONFIDENTIAL, class_of
-from docs.generate.code import APPS, Code
+from docs.generate.code import Code
 from docs.generate.column_words import own_words_of, words_of
 from docs.generate.ddl import Table, read_table
 from docs.generate.markdown import code_span, table
+from docs.generate.modules import APPS
 
 PATH = "data-dictionary.md"
 _INTRODUCTION = """\

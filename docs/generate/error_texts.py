@@ -10,8 +10,9 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management.base import CommandError
 
 from core.errors import ExplainedError
-from docs.generate.code import VARIES, Call, Code
+from docs.generate.code import VARIES, Code
 from docs.generate.markdown import code_span, table
+from docs.generate.modules import Call
 
 PATH = "error-texts.md"
 # beside these, whatever is an Exception of ours

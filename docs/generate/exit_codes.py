@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
-from docs.generate.code import APPS, Code, Module
+from docs.generate.code import Code
+from docs.generate.modules import APPS, Module
 from etl.errors import ExitCode
 
 ALWAYS = {ExitCode.SUCCESS, ExitCode.FAILURE, ExitCode.WRONG_USAGE}

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from docs.generate import commands, data_dictionary, error_texts, rules, settings
-from docs.generate.code import ROOT, Code
+from docs.generate.code import Code
+from docs.generate.modules import ROOT
 
 GENERATED = (data_dictionary, settings, commands, rules, error_texts)
 _MARK = "<!-- made from the code by `make docs`: change the code, then run it -->\n"

@@ -4,8 +4,9 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from docs.generate.code import VARIES, Call, Code, Place, assigned
+from docs.generate.code import VARIES, Code
 from docs.generate.markdown import code_span
+from docs.generate.modules import Call, Place, assigned
 from etl.batch import CLASH
 from etl.rule_words import RULE_WORDS
 from etl.stages.quality import NO_FAULT, metric_of

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from docs.generate.code import ROOT, Call, Code
+from docs.generate.code import Code
 from docs.generate.markdown import code_span, table
+from docs.generate.modules import ROOT, Call
 
 PATH = "settings.md"
 _SECTION = re.compile(r"# --- (?P<title>.*?) -+$")

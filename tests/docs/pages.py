@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from docs.generate.code import ROOT
+from docs.generate.modules import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")])
 WRITTEN = [page for page in PAGES if "made from the code" not in page.read_text(encoding="utf-8")[:200]]

@@ -15,7 +15,7 @@ from django.db import connection
 
 from core.embedded_backend.base import embedded_server
 from core.embedded_postgres import url
-from docs.generate.code import APPS, ROOT
+from docs.generate.modules import APPS, ROOT
 from tests.docs.pages import blocks_of, text_of
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate.code import ROOT
+from docs.generate.modules import ROOT
 from tests.docs.pages import Block, blocks_of, text_of
 from tests.production import OURS
 

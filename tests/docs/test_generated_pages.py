@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from docs.generate.code import ROOT
+from docs.generate.modules import ROOT
 from docs.generate.pages import read_page, write_pages
 
 

@@ -12,9 +12,10 @@ from django.core.management import get_commands, load_command_class
 
 from benchmarks import options as benchmark_options
 from core.roles import ROLES
-from docs.generate.code import APPS, ROOT, VARIES, Code
+from docs.generate.code import VARIES, Code
 from docs.generate.commands import MEANINGS, find_commands
 from docs.generate.error_texts import find_codes, find_error_texts
+from docs.generate.modules import APPS, ROOT
 from docs.generate.rules import find_rules
 from docs.generate.settings import find_settings
 from facilities.models import Lookup
@@ -27,7 +28,7 @@ COMING = {"deployment.md", "backups.md", "migrate-sqlite.md", "monitoring.md", "
 FOREIGN_OPTIONS = {
     "--nthreads", "--seed", "--full", "--quick", "--only", "--quietly", "--deploy-hook", "--collector.textfile.directory",
 }  # fmt: skip
-FOREIGN_FOLDERS = ("data/processed", "data/validated", "data/county", "docs/adr", "deploy/prometheus")
+FOREIGN_FOLDERS = ("data/processed", "data/validated", "data/county")
 MADE_IN_THE_PAGE = ("etl/sources/county_clinics.py", "etl/schemas/county_clinics.json")
 every_page = pytest.mark.parametrize("page", PAGES, ids=relative)
 written_page = pytest.mark.parametrize("page", WRITTEN, ids=relative)

@@ -14,7 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from docs.generate.code import ROOT
+from docs.generate.modules import ROOT
 from etl.models import DuplicatePair, ImportRun, SourceRecordVersion
 from tests.docs.pages import blocks_of, text_of
 
