@@ -136,10 +136,16 @@ def _describe(rule: Rule) -> str:
     lines = [f"### {rule.name}\n"]
     if words:
         lines.append(f"**{words.title}.** {words.means} {words.to_do}\n")
-    lines += [f"- says: {code_span(message)}" for message in rule.messages]
+    lines += [f"- says: {code_span(message)}" for message in _without_repeats(list(rule.messages))]
     lines += [f"- advises: {hint}" for hint in rule.hints]
     lines.append(f"- {_lowers(rule)}; in {', '.join(code_span(path) for path in sorted(rule.paths))}\n")
     return "\n".join(lines)
+
+
+def _without_repeats(messages: list[str]) -> list[str]:
+    """Return messages without those that another one says with `...` at its beginning."""
+    ends = [message.removeprefix(VARIES) for message in messages if message.startswith(VARIES)]
+    return [message for message in messages if message.startswith(VARIES) or not message.endswith(tuple(ends))]
 
 
 def _lowers(rule: Rule) -> str:
