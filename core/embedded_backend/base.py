@@ -15,7 +15,15 @@ from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.db.backends.postgresql import base, client
 from psycopg import sql
 
-from core.embedded_postgres import EmbeddedPostgresError, Server, bin_dir, ensure_database, ensure_role, ensure_running
+from core.embedded_postgres import (
+    APPLICATION_ROLE,
+    EmbeddedPostgresError,
+    Server,
+    bin_dir,
+    ensure_database,
+    ensure_role,
+    ensure_running,
+)
 
 
 def embedded_server(settings_dict: dict[str, Any]) -> Server:
@@ -63,8 +71,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return bool(role)
 
     def _ensure_role(self, server: Server) -> None:
-        role = self.settings_dict["OPTIONS"].get("assume_role")
-        if role and (server.pid, role) not in self._present:
+        role = self.settings_dict["OPTIONS"].get("assume_role") or APPLICATION_ROLE  # the owner gives that one its rights
+        if (server.pid, role) not in self._present:
             ensure_role(server, role)
             self._present.add((server.pid, role))
 
