@@ -1,6 +1,7 @@
-"""Backups for who watches over them: when the last proven one was made."""
+"""Backups for who watches over them: when the last proven one was made, and what each holds."""
 
 from datetime import datetime
+from typing import Any
 
 from core.backup_files import BackupFile, proven_backups
 
@@ -17,3 +18,21 @@ def last_proven() -> datetime | None:
     """Return when the newest proven backup was made (UTC), None where there is none; raises BackupError."""
     latest = latest_backup()
     return latest.made_at if latest else None
+
+
+def listed_backups() -> list[dict[str, Any]]:
+    """Return file, time, bytes, rows and state hash of the proven backups, the oldest first; raises BackupError.
+
+    Rows and state hash come from the copy of the manifest, and are None where that is missing.
+    """
+    return [
+        {
+            "file": str(backup.path),
+            "made_at": backup.made_at.isoformat(),
+            "bytes": backup.path.stat().st_size,
+            "rows": told.get("rows"),
+            "state_hash": told.get("state_hash"),
+        }
+        for backup in proven_backups()
+        for told in [backup.told()]
+    ]

@@ -1,7 +1,7 @@
 """What the commands about backups show and ask on a terminal, and how they end when they are interrupted."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.status import Status
 
 from core.backup_errors import INTERRUPTED, BackupError
+from core.backup_making import Made
 from core.interruptions import interrupted_once
 from core.restore import Restored
 
@@ -67,6 +68,23 @@ def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, dict[s
             raise BackupError("not confirmed: nothing was changed")
 
     return confirm
+
+
+def told_of_backup(made: Made) -> Iterator[str]:
+    """Yield the lines that say what was made, what must be kept with it and what to do next."""
+    yield f"backed up {made.manifest['rows']} rows, restored them aside and compared them"
+    yield f"state hash: {made.manifest['state_hash']}"
+    yield from (f"removed, too old: {name}" for name in made.removed)
+    yield "it opens with BACKUP_KEY, and is worth nothing without FIELD_KEYS and INDEX_KEY: keep them, away from it"
+    yield f"next: copy it to another machine, and there: manage.py verify_backup {made.path}"
+
+
+def told_of_list(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each backup, the newest last."""
+    for told in backups:
+        rows, state = (told[name] if told[name] is not None else "?" for name in ("rows", "state_hash"))
+        yield f"{told['made_at']}  {told['bytes']} bytes  {rows} rows  {state}  {told['file']}"
+    yield f"next: manage.py verify_backup {backups[-1]['file']}" if backups else "none yet: manage.py backup_database"
 
 
 def told_of_restore(done: Restored) -> Iterator[str]:

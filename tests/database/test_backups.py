@@ -17,10 +17,10 @@ from django.conf import settings as project
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from core.back_up import back_up
 from core.backup import last_proven, latest_backup
 from core.backup_files import copy_of, locked_directory, proven_backups, remove_leftovers, remove_old
 from core.backup_keys import backup_keys
+from core.backup_making import back_up
 from core.backup_server import only_one, parameters_for
 from core.database_facts import Facts, code_migrations, snapshot
 from core.database_roles import as_owner_of
@@ -414,7 +414,7 @@ def test_old_backups_go_and_the_newest_stays(live: str, kept_backup: Path, setti
 
 def test_backups_are_listed_for_people_and_programs(live: str, kept_backup: Path, settings: Any, capsys: Any) -> None:
     call_command("backup_database", "--list")
-    assert "no backup yet" in capsys.readouterr().out
+    assert "none yet" in capsys.readouterr().out
     settings.BACKUP_DIR = kept_backup.parent
     out = io.StringIO()
     call_command("backup_database", "--list", "--json", stdout=out)

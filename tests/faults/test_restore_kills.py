@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as project
 from django.db import connection
 
-from core.back_up import back_up
+from core.backup_making import back_up
 from core.embedded_postgres import stop, url
 from core.restore import restore_database
 from core.state import state_hash

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.back_up import back_up, told_of
-from core.backup_console import at_work
-from core.backup_files import proven_backups
+from core.backup import listed_backups
+from core.backup_console import at_work, told_of_backup, told_of_list
+from core.backup_making import back_up
 
 
 class Command(BaseCommand):
@@ -24,30 +24,11 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if options["list"]:
-            self._list(told_of(proven_backups()), as_json=options["json"])
-            return
-        with at_work(is_quiet=options["quiet"]) as progress:
-            made = back_up(progress=progress)
-        if options["json"]:
-            self.stdout.write(json.dumps({"file": str(made.path), "removed": made.removed, **made.manifest}))
-        elif not options["quiet"]:
-            self.stdout.write(f"backed up {made.manifest['rows']} rows, restored them aside and compared them")
-            self.stdout.write(f"state hash: {made.manifest['state_hash']}")
-            for name in made.removed:
-                self.stdout.write(f"removed, too old: {name}")
-            self.stdout.write(
-                f"{made.path} opens with BACKUP_KEY only: keep that and FIELD_KEYS, INDEX_KEY, SECRET_KEY elsewhere;"
-                f" next: copy it to another machine, manage.py verify_backup {made.path}"
-            )
-
-    def _list(self, backups: list[dict[str, Any]], *, as_json: bool) -> None:
-        if as_json:
-            self.stdout.write(json.dumps(backups))
-            return
-        for told in backups:
-            rows = told["rows"] if told["rows"] is not None else "?"
-            self.stdout.write(
-                f"{told['made_at']}  {told['bytes']} bytes  {rows} rows  {told['state_hash'] or '?'}  {told['file']}"
-            )
-        if not backups:
-            self.stdout.write("no backup yet: manage.py backup_database makes one")
+            backups = listed_backups()
+            lines = [json.dumps(backups)] if options["json"] else list(told_of_list(backups))
+        else:
+            with at_work(is_quiet=options["quiet"]) as progress:
+                made = back_up(progress=progress)
+            lines = [json.dumps(made.as_dict())] if options["json"] else list(told_of_backup(made))
+        if not options["quiet"] or options["list"] or options["json"]:
+            self.stdout.write("\n".join(lines))

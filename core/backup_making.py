@@ -5,7 +5,6 @@ Only what was proven so gets its final name. Nothing but sealed bytes is written
 
 import os
 import tomllib
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,13 +17,14 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from core.access import log_access
 from core.backup_errors import BackupError
-from core.backup_files import PARTIAL, copy_of, locked_directory, new_path, remove_leftovers, remove_old, sync_directory
+from core.backup_files import PARTIAL, locked_directory, new_path, remove_leftovers, remove_old, sync_directory
 from core.backup_keys import backup_keys
 from core.backup_proof import Progress, restored
 from core.backup_server import exists, explained, only_one, parameters_for, server_version
 from core.database_errors import kind_of
 from core.database_facts import read_facts, snapshot
 from core.database_roles import as_owner_of
+from core.interruptions import hear_no_more
 from core.manifest_copy import write_copy
 from core.postgres_client import client_program, dump, version_of
 from core.sealed_backup import open_backup, write_backup
@@ -39,6 +39,9 @@ class Made:
     path: Path
     manifest: dict[str, Any]
     removed: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"file": str(self.path), "removed": self.removed, **self.manifest}
 
 
 def back_up(*, progress: Progress = lambda _: None) -> Made:
@@ -61,6 +64,7 @@ def back_up(*, progress: Progress = lambda _: None) -> Made:
                     backup.check()
                     with restored(backup, live, progress=progress):
                         pass
+                hear_no_more()  # a backup that has its name is no leftover
                 partial.rename(path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -117,18 +121,3 @@ def _project_version() -> str:
         return str(project["project"]["version"])
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return ""
-
-
-def told_of(backups: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return what a list of proven backups says of each: file, time, bytes, rows, state hash (None where no copy says)."""
-    return [
-        {
-            "file": str(backup.path),
-            "made_at": backup.made_at.isoformat(),
-            "bytes": backup.path.stat().st_size,
-            "rows": backup.told().get("rows"),
-            "state_hash": backup.told().get("state_hash"),
-            "has_copy": copy_of(backup.path).exists(),
-        }
-        for backup in backups
-    ]
