@@ -48,7 +48,7 @@ def at_work(*, is_quiet: bool) -> Iterator[Shown]:
         shown.pause()
 
 
-def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, dict[str, Any]], None]:
+def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, str], None]:
     """Return what asks whether a database is to be replaced, and raises BackupError where it is not.
 
     Raises BackupError, exit code 2, where nobody can be asked.
@@ -56,11 +56,10 @@ def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, dict[s
     if not is_sure and not sys.stdin.isatty():
         raise BackupError("nobody is there to be asked: say --yes if this is to be done", returncode=WRONG_USAGE)
 
-    def confirm(database: str, manifest: dict[str, Any]) -> None:
+    def confirm(database: str, what: str) -> None:
         if is_sure:
             return
         shown.pause()
-        what = f"{manifest['rows']} rows of {manifest['created_at']}" if manifest else "the database that was kept"
         stdout.write(f"{database} will hold {what}; what it holds now is kept under another name.")
         stdout.write("Everybody who works in it is disconnected. Type yes to go on: ", ending="")
         stdout.flush()

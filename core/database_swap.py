@@ -1,5 +1,6 @@
 """Two databases change names in one transaction: a kill leaves the old names or the new ones, and never neither."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -57,6 +58,12 @@ def grant_entrance(database: str, *, live: str) -> None:
 
 def _reader() -> str:
     return str(getattr(settings, "DATABASE_READER_ROLE", ""))
+
+
+def was_kept(name: str, *, live: str) -> bool:
+    """Return whether there is a database of this name that swap_in() gave it."""
+    match = re.fullmatch(r".*(_before_\d{8}t\d{6}z(?:_\d+)?)", name)
+    return match is not None and name == beside(live, match[1]) and exists(name)
 
 
 def _free_name(live: str) -> str:

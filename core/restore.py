@@ -14,15 +14,16 @@ from core.access import log_access
 from core.backup_errors import BackupError
 from core.backup_keys import backup_keys
 from core.backup_proof import Progress, restored
-from core.backup_server import exists, explained, only_one, refuse_beside_work, refuse_missing_roles
+from core.backup_server import explained, only_one, refuse_beside_work, refuse_missing_roles
 from core.database_errors import kind_of
 from core.database_facts import code_migrations
 from core.database_roles import apply_rules, as_owner_of
-from core.database_swap import grant_entrance, swap_in
+from core.database_swap import grant_entrance, swap_in, was_kept
 from core.manifest_copy import refuse_other_copy
 from core.sealed_backup import open_backup
 
 log = structlog.get_logger(__name__)
+Confirm = Callable[[str, str], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,10 @@ def verify_backup(path: Path, *, is_quick: bool = False, progress: Progress = la
         return backup.manifest
 
 
-def restore_database(
-    path: Path, *, confirm: Callable[[str, dict[str, Any]], object], progress: Progress = lambda _: None
-) -> Restored:
+def restore_database(path: Path, *, confirm: Confirm, progress: Progress = lambda _: None) -> Restored:
     """Return what stands where the live database stood: what the backup holds, ready for the site.
 
-    `confirm` gets the database's name and the manifest, and raises where it is not to be. Raises BackupError; until the
+    `confirm` gets the database's name and what it is to hold, and raises where it is not to be. Raises BackupError; until the
     last step, one transaction, the live database is as it was.
     """
     live = str(connection.settings_dict["NAME"])
@@ -65,7 +64,7 @@ def restore_database(
         backup.check()
         manifest = backup.manifest
         is_older = _is_older(manifest)
-        confirm(live, manifest)
+        confirm(live, f"{manifest['rows']} rows of {manifest['created_at']}")
         with only_one(live):
             refuse_missing_roles()
             refuse_beside_work(live)
@@ -82,18 +81,15 @@ def restore_database(
     return Restored(live, kept, manifest, is_older)
 
 
-def swap_back(kept: str) -> Restored:
+def swap_back(kept: str, *, confirm: Confirm) -> Restored:
     """Return what stands where the live database stood: the one that an earlier restore kept; raises BackupError."""
     live = str(connection.settings_dict["NAME"])
     with explained(settings.BACKUP_DIR), only_one(live):
-        if not _was_kept(kept, live):
+        if not was_kept(kept, live=live):
             raise BackupError(f"there is no database {kept} that a restore of {live} kept: see the last lines of that")
+        confirm(live, f"what {kept} holds")
         refuse_beside_work(live)
         return Restored(live, swap_in(kept, live=live), {}, is_migrated=False)
-
-
-def _was_kept(name: str, live: str) -> bool:
-    return "_before_" in name and name.startswith(live[:20]) and exists(name)
 
 
 def _is_older(manifest: dict[str, Any]) -> bool:

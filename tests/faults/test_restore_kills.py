@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -148,6 +149,26 @@ def test_the_roles_of_production_restore_while_somebody_works(production: Produc
         assert site.execute(may).fetchone() == (True, False)
         public = "SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = 'gvrc_admin' AND grantee = 0"
         assert site.execute(public).fetchone() == (0,)
+
+
+@in_full
+def test_a_site_that_connects_again_and_again_does_not_stop_a_restore(production: Production) -> None:
+    sites = [in_child(connect_for_ever, production.urls["DATABASE_URL"]) for _ in range(4)]
+    try:
+        for _ in range(3):
+            code, _, errors = production.manage("restore_database", production.backup, "--yes")
+            assert code == 0, errors
+    finally:
+        for site in sites:
+            site.kill()
+            site.join()
+
+
+def connect_for_ever(address: str) -> None:
+    while True:
+        with suppress(psycopg.Error), psycopg.connect(address) as site:
+            while True:
+                site.execute("SELECT 1")
 
 
 @in_full

@@ -28,8 +28,7 @@ class Command(BaseCommand):
         with at_work(is_quiet=options["quiet"]) as progress:
             confirm = asking(self.stdout, progress, is_sure=options["yes"])
             if options["back"]:
-                confirm(options["back"], {})
-                done = swap_back(options["back"])
+                done = swap_back(options["back"], confirm=confirm)
             else:
                 done = restore_database(options["file"], confirm=confirm, progress=progress)
         if not options["quiet"]:
