@@ -14,8 +14,11 @@ def take_ids(model: type[models.Model], count: int) -> list[int]:
         return sorted(pk for (pk,) in cursor.fetchall())
 
 
-def copy_in(rows: Sequence[models.Model]) -> None:
-    """Insert new rows of one model, whose primary keys are set, as bulk_create() would, inside the open transaction."""
+def copy_in(rows: Sequence[models.Model], *, as_they_are: bool = False) -> None:
+    """Insert new rows of one model, whose primary keys are set, as bulk_create() would, inside the open transaction.
+
+    `as_they_are`: auto_now and the like set nothing; the rows keep the times that they bring.
+    """
     if not rows:
         return
     meta = rows[0]._meta  # noqa: SLF001 - documented API
@@ -24,4 +27,5 @@ def copy_in(rows: Sequence[models.Model]) -> None:
     statement = f"COPY {connection.ops.quote_name(meta.db_table)} ({columns}) FROM STDIN"
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
         for row in rows:
-            copy.write_row([field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields])
+            values = [getattr(row, f.attname) if as_they_are else f.pre_save(row, add=True) for f in fields]
+            copy.write_row([f.get_db_prep_save(v, connection) for f, v in zip(fields, values, strict=True)])

@@ -14,7 +14,7 @@ from etl.entered import say_entered
 from etl.errors import WrongKeyError
 from etl.models import FieldChoice, SourceRecord, SourceRecordVersion
 from etl.record_rows import RecordRow
-from etl.sources import AFTER_ALL, ENTERED, EXPORTED, precedence_by_field, precedence_of
+from etl.sources import AFTER_ALL, ENTERED, EXPORTED, REPEATING, precedence_by_field, precedence_of
 from etl.stages.canonical import from_canonical
 from etl.stages.merge import Contributor
 from etl.stages.names import read_name
@@ -50,6 +50,11 @@ class Member:
     def is_exported(self) -> bool:
         """Whether it only repeats what a registry said."""
         return self.row.source == EXPORTED
+
+    @property
+    def is_repeating(self) -> bool:
+        """Whether no list says it: it repeats what a registry said, this one or a legacy one."""
+        return self.row.source in REPEATING
 
     @property
     def contributor(self) -> Contributor:
@@ -92,7 +97,7 @@ class Group:
     @property
     def returns(self) -> bool:
         """Whether every record that stood for the facility had been withdrawn: a pending one brings it back; no export does."""
-        listed = [member for member in self.members if not member.is_exported]
+        listed = [member for member in self.members if not member.is_repeating]
         stood = [member.row for member in listed if member.row.facility_id]
         is_listed_again = any(member.is_pending for member in listed)
         return bool(stood) and is_listed_again and all(row.withdrawn_in_id for row in stood)
@@ -104,8 +109,8 @@ def shared_contacts() -> frozenset[str]:
         cursor.execute(
             "SELECT c FROM (SELECT c, source, count(DISTINCT key) AS places"
             " FROM source_records, unnest(contact_indexes) AS c GROUP BY c, source) AS by_source"
-            " GROUP BY c HAVING max(places) > %s OR sum(places) FILTER (WHERE source <> %s) > %s",
-            [SHARED_BY, EXPORTED, SHARED_BY_ALL],  # an export says again what others said
+            " GROUP BY c HAVING max(places) > %s OR sum(places) FILTER (WHERE source <> ALL (%s)) > %s",
+            [SHARED_BY, list(REPEATING), SHARED_BY_ALL],  # these say again what others said
         )
         return frozenset(row[0] for row in cursor.fetchall())
 

@@ -23,6 +23,7 @@ class ImportRun(models.Model):
         REPLAY = "replay"
         UNDO = "undo"
         REVIEW = "review"  # a person merged facilities, or told records apart
+        MIGRATION = "migration"  # migrate_sqlite brought a legacy database
 
     run_id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.IMPORT)

@@ -24,7 +24,7 @@ from etl.reference import read_reference
 from etl.resilience import with_retries
 from etl.runs import close_run, open_run, rehearse, resume_run, running
 from etl.soundness import SoundFiles, find_sound_sources
-from etl.sources import EVERY_SOURCE, SOURCES, Source
+from etl.sources import IMPORTED, SOURCES, Source
 from etl.stages.drift import OnDrift
 from etl.stages.extract import read_records
 from etl.stages.records import RawRecord, Reference
@@ -141,10 +141,10 @@ def _is_much(totals: Mapping[str, int]) -> bool:
 
 def _chosen_sources(names: Sequence[str]) -> list[Source]:
     for name in names:
-        if name not in EVERY_SOURCE:
-            message = f"there is no source '{name}': choose from {', '.join(EVERY_SOURCE)}"
+        if name not in IMPORTED:
+            message = f"there is no source '{name}': choose from {', '.join(IMPORTED)}"
             raise UnknownSourceError(message)
-    return [source for source in EVERY_SOURCE.values() if source.name in (names or SOURCES)]
+    return [source for source in IMPORTED.values() if source.name in (names or SOURCES)]
 
 
 def _open_or_resume(options: ImportOptions) -> ImportRun:
@@ -173,7 +173,7 @@ def _stage(sound: Mapping[str, SoundFiles], state: RunState, reference: Referenc
     for name, files in sound.items():
         try:
             state.read[name] = with_retries(
-                partial(_stage_source, EVERY_SOURCE[name], files, state, reference, fingerprint)
+                partial(_stage_source, IMPORTED[name], files, state, reference, fingerprint)
             )
         except EtlError as error:
             if error.exit_code != ExitCode.FAILURE:  # the run cannot go on, not only this source

@@ -13,7 +13,7 @@ from django.db.models import Count, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
 
 from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord
-from etl.sources import ENTERED, EXPORTED
+from etl.sources import ENTERED, REPEATING
 from etl.stages.profile import FIELDS, FacilityFacts
 from etl.stages.records import Share
 from etl.stages.rules import MANY_FACILITIES, MOST_NAMED, Dataset
@@ -37,11 +37,11 @@ _COLUMNS = {
 def listed_records() -> QuerySet[SourceRecord]:
     """Return the records that their sources list, each with what became of it when it was read last.
 
-    An export that was read back lists nothing anew: it repeats what sources, or persons, said elsewhere.
+    An export that was read back, or a legacy database, lists nothing anew: it repeats what sources, or persons, said elsewhere.
     """
     return SourceRecord.objects.filter(
         missing_since__isnull=True, latest_version__isnull=False, outcome__in=OUTCOMES
-    ).exclude(source__in=[ENTERED, EXPORTED])
+    ).exclude(source__in=[ENTERED, *REPEATING])
 
 
 def count_listed() -> dict[str, Counter[str]]:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 from etl.rule_words import ACCEPT_OTHER_SHAPE, ACCEPT_SHORTER
-from etl.sources import EVERY_SOURCE, SOURCES
+from etl.sources import IMPORTED, SOURCES
 from etl.uploads import size_of
 
 
@@ -65,7 +65,7 @@ class UploadForm(OptionsForm):
     """A file of the person's own."""
 
     source = forms.ChoiceField(
-        choices=[("", "choose a source"), *((name, name) for name in EVERY_SOURCE)],
+        choices=[("", "choose a source"), *((name, name) for name in IMPORTED)],
         label="Source",
         help_text="Whose list it is. The file's own name does not matter.",
     )
@@ -93,7 +93,7 @@ class ServerForm(OptionsForm):
     def __init__(self, data: Any = None) -> None:
         super().__init__(data, prefix="server")
         folder = settings.RAW_DATA_DIR
-        sizes = {name: size_of([name], folder) for name in EVERY_SOURCE}
+        sizes = {name: size_of([name], folder) for name in IMPORTED}
         named = [(name, f"{name} ({filesizeformat(size)})") for name, size in sizes.items() if size]
         self.is_empty = not named
         every = [("", f"all {len(SOURCES)} sources")]

@@ -75,6 +75,10 @@ def _undoable(run_id: int) -> ImportRun:
         )
     if run.kind == ImportRun.Kind.UNDO:
         raise UnknownRunError(f"run {run_id} is itself an undo: import the files again instead")
+    if run.kind == ImportRun.Kind.MIGRATION:
+        raise UnknownRunError(
+            f"run {run_id} migrated a legacy database, which is not undone: restore the backup from before it"
+        )
     return run
 
 

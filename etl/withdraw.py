@@ -13,7 +13,7 @@ from etl.groups import Group, standing_groups
 from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord
 from etl.resilience import with_retries
-from etl.sources import EXPORTED
+from etl.sources import REPEATING
 from facilities.models import Facility
 
 log = structlog.get_logger(__name__)
@@ -36,10 +36,12 @@ def withdraw_missing(run: ImportRun, *, sources: Sequence[str], batch_size: int)
 
 
 def _listed_groups(facilities: Sequence[int]) -> dict[int, Group]:
-    """Return the group of each facility that is still listed; an export of this registry only repeats what a list once said."""
+    """Return the group of each facility that is still listed; what only repeats a registry's word lists nothing."""
     groups = standing_groups(facilities)
-    repeated = [pk for pk, group in groups.items() if all(member.is_exported for member in group.members)]
-    dropped = SourceRecord.objects.filter(facility__in=repeated, withdrawn_in__isnull=False).exclude(source=EXPORTED)
+    repeated = [pk for pk, group in groups.items() if all(member.is_repeating for member in group.members)]
+    dropped = SourceRecord.objects.filter(facility__in=repeated, withdrawn_in__isnull=False).exclude(
+        source__in=REPEATING
+    )
     gone = set(dropped.values_list("facility", flat=True))
     return {pk: group for pk, group in groups.items() if pk not in gone}
 
@@ -64,7 +66,7 @@ def _certain(run: ImportRun, sources: Sequence[str]) -> QuerySet[SourceRecord]:
 
 def _facilities_of_missing(run: ImportRun, sources: Sequence[str]) -> list[int]:
     """Return the facilities that a missing record of these sources stands for, and is not yet withdrawn from."""
-    listed = SourceRecord.objects.exclude(source=EXPORTED)
+    listed = SourceRecord.objects.exclude(source__in=REPEATING)
     standing = listed.filter(facility=OuterRef("facility"), withdrawn_in__isnull=True)
     # a run that was interrupted after withdrawing them left these in service
     unfinished = (

@@ -64,6 +64,8 @@ class Act:
         """In which way the change came, in words."""
         kind, _, rest = self.session.partition(":")
         named = {"run": f"run {rest}", "request": "edited in admin", "command": f"the command {rest}"}
+        if kind == "legacy":
+            return "in the legacy database"
         return named.get(kind, f"directly in the database, as {rest}")
 
 

@@ -1,4 +1,4 @@
-"""SOURCES: the explicit table of what an import reads, in the order of the document; EVERY_SOURCE: what it can read."""
+"""SOURCES: the explicit table of what an import reads, in the order of the document; EVERY_SOURCE: what the ledger holds."""
 
 from etl.sources import (
     canonical,
@@ -7,6 +7,7 @@ from etl.sources import (
     equity_afya,
     gbv_support_organizations,
     kps_stations,
+    legacy,
     other_services,
     regional,
 )
@@ -26,7 +27,10 @@ SOURCES: dict[str, Source] = {
 }
 
 EXPORTED = canonical.SOURCE.name  # read where it is named
-EVERY_SOURCE: dict[str, Source] = {**SOURCES, EXPORTED: canonical.SOURCE}
+IMPORTED: dict[str, Source] = {**SOURCES, EXPORTED: canonical.SOURCE}  # what a file can be read as
+MIGRATED = legacy.SOURCE.name  # what migrate_sqlite brought
+EVERY_SOURCE: dict[str, Source] = {**IMPORTED, MIGRATED: legacy.SOURCE}
+REPEATING = (EXPORTED, MIGRATED)  # they say again what a registry said: no list that drops a place, or takes it in
 
 ENTERED = "entered"  # no file: what a person entered in admin, which is believed before every source
 AFTER_ALL = 99
@@ -53,6 +57,6 @@ def precedence_by_field(source: str) -> dict[str, int]:
 
 
 __all__ = [
-    "AFTER_ALL", "ENTERED", "EVERY_SOURCE", "EXPORTED", "PRECEDENCE_BY_FIELD", "SOURCES", "Source", "precedence_by_field",
-    "precedence_of",
+    "AFTER_ALL", "ENTERED", "EVERY_SOURCE", "EXPORTED", "IMPORTED", "MIGRATED", "PRECEDENCE_BY_FIELD", "REPEATING", "SOURCES",
+    "Source", "precedence_by_field", "precedence_of",
 ]  # fmt: skip

@@ -104,3 +104,15 @@ def from_export(facility: dict[str, Any], *, source: str, key: str) -> FacilityR
             "unmarked": sorted({kind for kind, _ in values} - marked),
         }
     )
+
+
+def to_export(record: FacilityRecord) -> dict[str, Any]:
+    """Return the record as an internal export says it (etl/schemas/canonical_export.json): from_export() reads it back."""
+    said = to_canonical(record)
+    left_out = ("source", "key", "identifier", "unmarked")
+    marked: set[str] = set(record.unmarked)
+    contacts = []
+    for contact in record.contacts:
+        contacts.append({"type": contact.type, "value": contact.value, "is_primary": contact.type not in marked})
+        marked.add(contact.type)
+    return {name: value for name, value in said.items() if name not in left_out} | {"contacts": contacts}

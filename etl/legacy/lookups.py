@@ -1,0 +1,141 @@
+"""Legacy lookups and geography find the rows of ours that they are; new lookups are added, invented places never."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from etl.legacy.books import Books
+from etl.legacy.database import LegacyDatabase, LegacyRow
+from etl.legacy.rows import MODELS, Keys, Written
+from etl.stages import clean
+from etl.stages.legacy import to_lookup_code, to_words
+from etl.stages.records import Lookup, Reference
+
+NAME_COLUMNS = {
+    "operational_statuses": "status_name",
+    "service_categories": "category_name",
+    "contact_types": "type_name",
+}
+_LONGEST_NAME = 100
+
+
+def land_lookups(
+    legacy: LegacyDatabase, *, books: Books, written: Written, reference: Reference, before: Mapping[str, Mapping[str, int]],
+    is_unused: bool, highest: Mapping[str, int],
+) -> None:  # fmt: skip
+    """Give every legacy lookup its row of ours, a new one where none is it; `before`: table -> code -> key before this run.
+
+    Where the registry is unused, our rows take the legacy keys.
+    """
+    lookups: dict[str, Lookup] = {
+        "operational_statuses": reference.statuses,
+        "service_categories": reference.services,
+        "contact_types": reference.contact_types,
+    }
+    for table, lookup in lookups.items():
+        matched = _match(legacy, table, lookup, books)
+        wanted = {code: row.key for code, row in matched.items() if row.key is not None}
+        if is_unused:
+            rekey(table, "code", wanted, written=written)
+        _land(matched, table, books=books, written=written, before=before[table], highest=highest[table])
+
+
+def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> dict[str, LegacyRow]:
+    """Return the legacy row that has each code first; those of a code without a row of ours are new."""
+    matched: dict[str, LegacyRow] = {}
+    codes = set(lookup.codes)
+    by_text = dict(lookup.code_by_text)
+    for row in legacy.rows(table):
+        books.read[table] += 1
+        name = to_words(row.values.get("name"))
+        given = to_words(row.values.get("code"))
+        code = by_text.get(clean.to_key(name), "") or by_text.get(clean.to_key(given), "")
+        if not code and not clean.to_value(name):
+            books.list(table, row, "it has no name")
+            continue
+        if code and code in matched:
+            books.list(table, row, f"it is the same as {table} {matched[code].label}; what points to it points there")
+            _point_to(table, row, matched[code], books)
+            continue
+        if not code:
+            code = to_lookup_code(name, codes)
+            if not code:
+                books.list(table, row, "its name has no letter and no digit")
+                continue
+            codes.add(code)
+            by_text[clean.to_key(name)] = code
+            books.note(table, row, f"'{clean.mask(name)}' was not in our list, and was added as {code}")
+        matched[code] = row
+    return matched
+
+
+def _point_to(table: str, row: LegacyRow, same: LegacyRow, books: Books) -> None:
+    """Remember that references to one legacy row mean another one, whose key of ours is not known yet."""
+    if row.key is not None and same.key is not None:
+        books.same[table][row.key] = same.key
+
+
+def _land(
+    matched: Mapping[str, LegacyRow],
+    table: str,
+    *,
+    books: Books,
+    written: Written,
+    before: Mapping[str, int],
+    highest: int,
+) -> None:
+    model: Any = MODELS[table]
+    ours = {row.code: row for row in model._default_manager.all()}  # noqa: SLF001 - documented API
+    keys = Keys(table, above=highest)
+    new: list[Any] = []
+    for code, row in matched.items():
+        if code in ours:
+            pk = ours[code].pk
+            stood = before.get(code) == pk
+            (books.find if stood else books.land)(table, row, pk)
+            continue
+        name = to_words(row.values.get("name"))[:_LONGEST_NAME]
+        added = model(pk=keys.take(row.key), code=code, aliases=[], **{NAME_COLUMNS[table]: name})
+        new.append(added)
+        books.land(table, row, added.pk)
+    written.write(new)
+    for legacy_key, same in books.same[table].items():
+        if same in books.ids[table]:
+            books.ids[table][legacy_key] = books.ids[table][same]
+
+
+def rekey(
+    table: str,
+    code_column: str,
+    wanted: Mapping[str, int],
+    *,
+    written: Written,
+    parent: str = "",
+    moved_parents: Mapping[int, int] | None = None,
+) -> dict[int, int]:
+    """Return old key -> new key after the rows of a table took the wanted keys, by code; no facility may point to them.
+
+    They are taken away and put back, not renumbered: the audit trail says which row had which key when. A row that is in
+    the way gets a new key. `parent` is the column that follows `moved_parents`.
+    """
+    model = MODELS[table]
+    rows = list(model._default_manager.order_by("pk"))  # noqa: SLF001 - documented API
+    values = set(wanted.values())
+    fresh = max([0, *(row.pk for row in rows), *values]) + 1
+    moved: dict[int, int] = {}
+    for row in rows:
+        key = wanted.get(getattr(row, code_column), 0)
+        if not key and row.pk in values:
+            key, fresh = fresh, fresh + 1
+        moved[row.pk] = key or row.pk
+    kin = moved_parents or {}
+    if all(old == new for old, new in moved.items()) and all(old == new for old, new in kin.items()):
+        return moved
+    everything = model._default_manager.all()  # noqa: SLF001 - documented API
+    everything._raw_delete(everything.db)  # noqa: SLF001 - delete() would refuse, for its kin
+    for row in rows:
+        row.pk = moved[row.pk]
+        if parent:
+            setattr(row, parent, kin[getattr(row, parent)])
+    model._default_manager.bulk_create(rows)  # noqa: SLF001 - documented API
+    written.remember(rows)
+    return moved

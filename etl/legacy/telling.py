@@ -1,0 +1,76 @@
+"""A migration in words: what a person at the terminal, or a report, is told of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from etl.console import MANAGE, Stream
+from etl.errors import OutputError
+from etl.stages.gates import RejectLimit
+
+SHOWN = 20
+
+
+def tell(summary: Mapping[str, Any], stream: Stream) -> None:
+    """Write the summary, with the first rows that were listed or noted."""
+    for line in lines(summary, most=SHOWN):
+        stream.write(line)
+
+
+def lines(summary: Mapping[str, Any], *, most: int | None = None) -> Iterator[str]:
+    """Yield the lines of the summary; the last one names the next command."""
+    for table, row in summary["tables"].items():
+        there = f"{row['already']:,} there already, {row['listed']:,} listed"
+        yield f"{table}: {row['read']:,} read, {row['landed']:,} landed, {there}"
+    yield from _remarks("Listed, not landed", summary["listed"], most)
+    yield from _remarks("Landed, but not as it was", summary["notes"], most)
+    if not_kept := summary["keys_not_kept"]:
+        told = ", ".join(f"{table} {count:,}" for table, count in not_kept.items())
+        yield f"Keys not kept, since other rows have them here: {told}; what points to these rows follows them"
+    for name, what in (("other_tables", "rows"), ("other_columns", "values")):
+        if summary[name]:
+            told = ", ".join(f"{table} ({count:,})" for table, count in summary[name].items())
+            yield f"Not part of the registry, with their {what}: {told}"
+    yield from summary["remarks"]
+    yield _last_line(summary)
+
+
+def _remarks(title: str, remarks: list[Mapping[str, str]], most: int | None) -> Iterator[str]:
+    if remarks:
+        yield f"{title}:"
+    for remark in remarks[:most]:
+        yield f"  {remark['table']} {remark['key']}: {remark['reason']}"
+    if most is not None and len(remarks) > most:
+        yield f"  and {len(remarks) - most:,} more: --report PATH writes all"
+
+
+def _last_line(summary: Mapping[str, Any]) -> str:
+    totals = summary["totals"]
+    done = totals["landed"] + totals["already"] + totals["listed"]
+    told = (
+        f"{done:,} of {totals['read']:,} rows accounted for: {totals['landed']:,} landed,"
+        f" {totals['already']:,} there already, {totals['listed']:,} listed."
+    )
+    if summary["dry_run"]:
+        return f"Dry run; nothing was written. {told} Next: the same command without --dry-run"
+    return f"{told} Next: {MANAGE} import_facilities"
+
+
+def beyond(summary: Mapping[str, Any], limit: RejectLimit | None) -> str:
+    """Return why a migration still fails that stands, "" where it does not."""
+    totals = summary["totals"]
+    if limit and limit.is_exceeded(rejected=totals["listed"], read=totals["read"]):
+        return f"{totals['listed']:,} of {totals['read']:,} rows were listed, beyond --max-rejects"
+    return ""
+
+
+def write_migration_report(summary: Mapping[str, Any], path: Path) -> None:
+    """Write all of the summary, as JSON or text by the ending; only its owner can read it. Raises OutputError."""
+    text = json.dumps(summary, indent=1) if path.suffix == ".json" else "\n".join(lines(summary))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"the report cannot be written to {path} ({error.strerror})") from error
