@@ -13,6 +13,8 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
+from tests.canaries import Canary
+
 # as the document writes it; the three lookups and the users it only names
 DDL = """
 CREATE TABLE counties (county_id INTEGER PRIMARY KEY, county_name VARCHAR(100) NOT NULL, county_code VARCHAR(10) UNIQUE NOT NULL);
@@ -238,3 +240,104 @@ def own_database() -> Iterator[None]:
 def _disconnect() -> None:
     connection.close()
     connection.close_pool()
+
+
+SHELTER = Canary(7)
+
+
+def hostile_case() -> Rows:
+    """Return a small database in which something is wrong with nearly every row."""
+    rows = geography()
+    rows["counties"].append({"county_id": 90, "county_name": "Malindi", "county_code": "X1"})
+    rows["counties"].append({"county_id": 91, "county_name": "Nairobi City County", "county_code": "X2"})
+    rows["constituencies"].append(
+        {"constituency_id": 900, "constituency_name": "Unknown", "constituency_code": "X3", "county_id": 90}
+    )
+    rows["constituencies"].append(
+        {"constituency_id": 901, "constituency_name": "Orphan", "constituency_code": "X4", "county_id": 777}
+    )
+    rows["wards"] += [
+        {"ward_id": 9000, "ward_name": "MANDERA Central Ward 62", "ward_code": "X5", "constituency_id": 40},
+        {"ward_id": 9001, "ward_name": "Unknown", "ward_code": "X6", "constituency_id": 900},
+        {"ward_id": 9002, "ward_name": "", "ward_code": "X7", "constituency_id": 1},
+    ]
+    rows["operational_statuses"] = [{"status_id": 1, "status_name": "Functional"}, {"status_id": 2, "status_name": " "}]
+    rows["service_categories"] = [
+        {"category_id": 1, "category_name": "PEP"}, {"category_id": 2, "category_name": "HIV/PEP"},
+        {"category_id": 3, "category_name": "Shelter"}, {"category_id": 4, "category_name": "Prayer"},
+    ]  # fmt: skip
+    rows["contact_types"] = [{"type_id": 1, "type_name": "Phone"}, {"type_id": 2, "type_name": "Email"}]
+    rows["users"] = [
+        {"user_id": 1, "username": "mary", "email": "no address"}, {"user_id": 2, "username": ""},
+        {"user_id": 3, "username": "mary"},
+    ]  # fmt: skip
+    rows["facilities"] = [
+        facility(1, registration_number="N/A", is_active="t"),
+        facility(2, registration_number="0", is_active="maybe", created_at="yesterday", created_by=99),
+        facility(3, facility_code="fac 3/b", registration_number="REG/1"),
+        facility(4, registration_number="REG/1", facility_type="Temple", ward_id=9000, operational_status_id=8),
+        facility(5, facility_name="  "),
+        facility(6, ward_id=9001),
+        facility(7, ward_id=None),
+        facility(8, ward_id=5555, facility_code="FAC-0008\n"),
+        facility(9, created_at=1_700_000_000, updated_at="31/12/2023 10:00", registration_number="R9"),
+        facility(
+            10, facility_name=SHELTER.name, facility_type="Shelter", registration_number="QX-1", ward_id=3
+        ),
+        facility(11, facility_code="", registration_number="R11", facility_name="Amani Clinic 0733 111 222"),
+    ]  # fmt: skip
+    rows["facility_services"] = [
+        {"service_id": 1, "facility_id": 1, "service_category_id": 1, "is_active": 1},
+        {"service_id": 2, "facility_id": 1, "service_category_id": 2, "is_active": 1},
+        {"service_id": 3, "facility_id": 99, "service_category_id": 1, "is_active": 1},
+        {"service_id": 4, "facility_id": 1, "service_category_id": 77, "is_active": 1},
+        {"service_id": 5, "facility_id": None, "service_category_id": 1, "is_active": 1},
+        {"service_id": 6, "facility_id": 2, "service_category_id": 4, "is_active": 2},
+        {"service_id": 7, "facility_id": 5, "service_category_id": 1, "is_active": 1},
+    ]
+    rows["facility_contacts"] = [
+        contact(1, 1, contact_value="116", is_primary=1), contact(2, 1, contact_value="+254 722 000 100", is_primary=1),
+        contact(3, 1, contact_value="0722-000100"), contact(4, 1, contact_value="call the chief"),
+        contact(5, 1, contact_type_id=2, contact_value="Info@Example.OR.KE"), contact(6, 1, contact_type_id=9),
+        contact(7, 98), contact(8, 2, contact_value="0722000201 / 0722000202"), contact(9, 2, contact_value="07220"),
+        contact(10, 10, contact_value=SHELTER.phone), contact(11, 10, contact_value=f"ask {SHELTER.address}"),
+        contact(12, 2, contact_value="www.example.or.ke"), contact(13, "abc"), contact(14, 2, contact_value="0722000203\0"),
+    ]  # fmt: skip
+    rows["facility_coordinates"] = [
+        {"coordinate_id": 1, "facility_id": 1, "latitude": 36.8172, "longitude": -1.2833, "accuracy_level": "exact"},
+        {"coordinate_id": 2, "facility_id": 1, "latitude": -1.3, "longitude": 36.8, "accuracy_level": ""},
+        {"coordinate_id": 3, "facility_id": 2, "latitude": 0, "longitude": 0, "accuracy_level": None},
+        {"coordinate_id": 4, "facility_id": 3, "latitude": 51.5, "longitude": -0.1, "accuracy_level": None},
+        {"coordinate_id": 5, "facility_id": 4, "latitude": "north", "longitude": None, "accuracy_level": None},
+        {"coordinate_id": 6, "facility_id": 10, "latitude": SHELTER.latitude, "longitude": SHELTER.longitude},
+    ]  # fmt: skip
+    rows["audit_trail"] = [
+        audit(
+            1,
+            "facilities",
+            10,
+            {"facility_name": SHELTER.name, "address": SHELTER.address, "ward_id": 3, "victim": "x"},
+        ),
+        audit(2, "facility_contacts", 10, {"facility_id": 10, "contact_value": SHELTER.phone, "email": SHELTER.email}),
+        audit(
+            3,
+            "facility_coordinates",
+            6,
+            {"facility_id": 10, "latitude": SHELTER.latitude, "longitude": SHELTER.longitude},
+        ),
+        audit(4, "facilities", 500, {"facility_name": SHELTER.name, "facility_type": "Shelter"}),
+        audit(5, "django_session", 5, {"session_data": "x"}),
+        audit(6, "facilities", 1, {"facility_name": "Before"}, operation="EXPLODE"),
+        audit(7, "facilities", 1, None, new_values="{not json", changed_at="soon", changed_by=55),
+        audit(8, "facilities", 1, {"facility_name": "Before"}, operation="update", session_id="run:1"),
+        audit(9, "facilities", "x", {}),
+    ]
+    return rows
+
+
+def audit(number: int, table: str, record: Any, values: Any, **others: Any) -> dict[str, Any]:
+    """Return audit row `number` of a legacy database."""
+    return {
+        "audit_id": number, "table_name": table, "record_id": record, "operation": "INSERT", "old_values": None,
+        "new_values": json.dumps(values), "changed_by": 1, "changed_at": "2024-01-01T00:00:00Z", "session_id": "s",
+    } | others  # fmt: skip

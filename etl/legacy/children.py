@@ -81,11 +81,12 @@ def _read_contact(row: LegacyRow, kind: str, reached: Reached, *, is_hidden: boo
             reached.website = reached.website or websites[0]
             books.list(CONTACTS, row, f"it is a web address: {stands}")
         else:
-            shown = "" if is_hidden or not text else f"'{clean.mask(text)}' " if _has_contact_shape(text) else ""
+            is_shown = not is_hidden and _has_contact_shape(text)
+            shown = f"'{clean.mask(text)}' is" if is_shown else "it is"
             books.list(
                 CONTACTS,
                 row,
-                f"{shown}is no Kenyan phone number, short code or e-mail address" if text else "it is blank",
+                f"{shown} no Kenyan phone number, short code or e-mail address" if text else "it is blank",
             )
         return
     here = {one.contact: one for one in reached.contacts}

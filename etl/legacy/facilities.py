@@ -162,7 +162,7 @@ def _code(row: LegacyRow, staged: StagedFacility, spot: Spot, ground: Ground, sp
     if not code or is_another_s:
         drawn = (
             facility_code(staged, source=SOURCE, key=key, county_code=spot.county)
-            for key in (row.label, *(f"{row.label}|{number}" for number in count(2)))
+            for key in (f"{row.label}|{number}" for number in count(1))
         )
         code = next(one for one in drawn if one not in ground.codes)
         why = "another facility has its code" if is_another_s else "it has no code"

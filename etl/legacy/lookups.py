@@ -20,7 +20,7 @@ _LONGEST_NAME = 100
 
 def land_lookups(
     legacy: LegacyDatabase, *, books: Books, written: Written, reference: Reference, before: Mapping[str, Mapping[str, int]],
-    is_unused: bool, highest: Mapping[str, int],
+    is_unused: bool,
 ) -> None:  # fmt: skip
     """Give every legacy lookup its row of ours, a new one where none is it; `before`: table -> code -> key before this run.
 
@@ -36,7 +36,7 @@ def land_lookups(
         wanted = {code: row.key for code, row in matched.items() if row.key is not None}
         if is_unused:
             rekey(table, "code", wanted, written=written)
-        _land(matched, table, books=books, written=written, before=before[table], highest=highest[table])
+        _land(matched, table, books=books, written=written, before=before[table])
 
 
 def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> dict[str, LegacyRow]:
@@ -81,11 +81,10 @@ def _land(
     books: Books,
     written: Written,
     before: Mapping[str, int],
-    highest: int,
 ) -> None:
     model: Any = MODELS[table]
     ours = {row.code: row for row in model._default_manager.all()}  # noqa: SLF001 - documented API
-    keys = Keys(table, above=highest)
+    keys = Keys(table)
     new: list[Any] = []
     for code, row in matched.items():
         if code in ours:

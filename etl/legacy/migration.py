@@ -78,7 +78,7 @@ def _migrate(legacy: LegacyDatabase, progress: Progress) -> dict[str, Any]:
         cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")  # nobody writes beside; reading goes on
         highest = advance_sequences(legacy)
         before = _look()
-        keys = {table: Keys(table, above=highest[table]) for table in ("users",)}
+        keys = {table: Keys(table) for table in ("users",)}
         if before.is_unused:
             shift_trail(highest["audit_trail"])
             set_sequence("audit_trail")
@@ -89,9 +89,7 @@ def _migrate(legacy: LegacyDatabase, progress: Progress) -> dict[str, Any]:
         set_sequence("users")
         user = User.import_user()
         with acting(user.pk, SESSION):
-            run = _land(
-                legacy, before=before, highest=highest, books=books, written=written, user=user, progress=progress
-            )
+            run = _land(legacy, before=before, books=books, written=written, user=user, progress=progress)
         progress("compare")
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table in TABLES:
@@ -118,7 +116,6 @@ def _land(
     legacy: LegacyDatabase,
     *,
     before: _Before,
-    highest: dict[str, int],
     books: Books,
     written: Written,
     user: User,
@@ -141,7 +138,6 @@ def _land(
         books=books,
         written=written,
         reference=reference,
-        highest=highest,
         before=before.keys,
         is_unused=before.is_unused,
     )
@@ -152,7 +148,7 @@ def _land(
         reference=reference,
         places=places,
         ids=RowIds.read(),
-        keys={table: Keys(table, above=highest[table]) for table in TABLES},
+        keys={table: Keys(table) for table in TABLES},
         moment=timezone.now(),
         numbers={number: code for number, code in _numbers() if number},
         hidden=dict(Facility.objects.values_list("pk", "is_confidential")),

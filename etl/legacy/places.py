@@ -103,7 +103,7 @@ def _find(row: LegacyRow, level: Level, above: Spot | None, gazetteer: Gazetteer
     table = TABLE_BY_LEVEL[level]
     name = clean.to_value(to_words(row.values.get(f"{level.value}_name")))
     if not name:
-        return None, f"it names no {level.value}"
+        return None, f"its name says of no {level.value} which it is"
     by_code = gazetteer.place(level, _code(row, level))
     if by_code and _resolved(_resolve(level, name, _spot_of(by_code, gazetteer), gazetteer), level) == by_code:
         return by_code, ""

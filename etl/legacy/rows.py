@@ -1,15 +1,15 @@
 """Rows under keys of their own: which keys are free, rows as they are written, and what the database says of them afterwards."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import batched, count
+from itertools import batched
 from typing import Any
 
 from django.db import connection, models
 from django.db.models import Max
 
-from core.bulk import copy_in
+from core.bulk import copy_in, take_ids
 from core.crypto import Decrypted
 from core.models import AuditEntry, User
 from etl.legacy.books import MigrationError
@@ -42,15 +42,16 @@ MODELS: dict[str, type[models.Model]] = {
 }
 assert list(MODELS) == list(TABLES)
 PORTION = 1_000
+FRESH_AT_ONCE = 50
 
 
 class Keys:
     """The keys of one of our tables: a legacy key is kept where it is free, else a new one is given."""
 
-    def __init__(self, table: str, *, above: int) -> None:
+    def __init__(self, table: str) -> None:
         model = MODELS[table]
         self._taken = set(model._default_manager.values_list("pk", flat=True))  # noqa: SLF001 - documented API
-        self._fresh = count(max(above, *self._taken, 0) + 1)
+        self._fresh = _fresh_keys(model)
 
     def is_free(self, key: int | None) -> bool:
         """Return whether no row has this key."""
@@ -65,6 +66,12 @@ class Keys:
         taken = key if key is not None and key not in self._taken else next(self._fresh)
         self._taken.add(taken)
         return taken
+
+
+def _fresh_keys(model: type[models.Model]) -> Iterator[int]:
+    """Yield keys of the table's sequence, which is beyond every legacy key: triggers take theirs from it meanwhile."""
+    while True:
+        yield from take_ids(model, FRESH_AT_ONCE)
 
 
 def advance_sequences(legacy: LegacyDatabase) -> dict[str, int]:

@@ -1,5 +1,8 @@
 """migrate_sqlite: every row of a legacy database lands or is listed, under its key, in one transaction, again and again."""
 
+import json
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +13,13 @@ from django.core.management import call_command
 
 from core.models import AuditEntry, User
 from core.state import state_hash
+from etl.errors import UnknownRunError
 from etl.explain import explain
 from etl.legacy.migration import migrate_legacy
 from etl.legacy.rows import MODELS
+from etl.legacy.telling import lines
 from etl.models import ImportRun
+from etl.undo import undo_import
 from facilities.models import (
     ContactType,
     Facility,
@@ -21,10 +27,26 @@ from facilities.models import (
     FacilityCoordinate,
     FacilityService,
     OperationalStatus,
+    Pin,
     ServiceCategory,
 )
 from geography.models import Constituency, County, Ward
-from tests.legacy import FACILITIES, KEYS, OBJECTS, document_case, own_database, write_dumpdata, write_sqlite
+from tests.canaries import leaks, leaks_in_database
+from tests.faults.world import all_or_sample, command, in_child, wait_until_alone
+from tests.legacy import (
+    FACILITIES,
+    KEYS,
+    OBJECTS,
+    SHELTER,
+    document_case,
+    facility,
+    geography,
+    hostile_case,
+    own_database,
+    write_dumpdata,
+    write_sqlite,
+)
+from tests.world import RAW, read_source, run_import
 
 
 @pytest.fixture
@@ -39,8 +61,11 @@ def registry(transactional_db: None) -> None:
     """Name it for what it is."""
 
 
-@pytest.mark.parametrize("shuffled", [False, True], ids=["in code order", "shuffled"])
-@pytest.mark.parametrize("write", [write_sqlite, write_dumpdata], ids=["sqlite", "dumpdata"])
+@pytest.mark.parametrize(
+    ("write", "shuffled"),
+    [(write_sqlite, False), (write_sqlite, True), (write_dumpdata, True)],
+    ids=["sqlite in code order", "sqlite shuffled", "dumpdata shuffled"],
+)
 def test_the_documents_case_lands_whole_under_its_keys(
     registry: None, tmp_path: Path, write: Callable[..., Path], shuffled: bool
 ) -> None:
@@ -124,3 +149,180 @@ def test_a_dry_run_writes_nothing(registry: None, tmp_path: Path) -> None:
     assert summary["totals"]["landed"] > FACILITIES
     assert summary["run"] is None
     assert (state_hash(), AuditEntry.objects.count()) == before
+
+
+def said_of(remarks: list[dict[str, str]], table: str, key: object) -> str:
+    return " | ".join(r["reason"] for r in remarks if (r["table"], r["key"]) == (table, str(key)))
+
+
+def test_what_cannot_land_is_listed_with_its_reason_and_never_its_value(registry: None, tmp_path: Path) -> None:
+    summary = migrate_legacy(write_sqlite(tmp_path / "legacy.sqlite3", hostile_case()))
+    listed, notes = summary["listed"], summary["notes"]
+    assert all(row["read"] == row["landed"] + row["already"] + row["listed"] for row in summary["tables"].values())
+    assert Counter(remark["table"] for remark in listed) == {
+        "users": 2, "counties": 2, "constituencies": 2, "wards": 3, "operational_statuses": 1, "service_categories": 1,
+        "facilities": 4, "facility_services": 5, "facility_contacts": 8, "facility_coordinates": 4, "audit_trail": 3,
+    }  # fmt: skip
+    for table, key, words in (
+        ("counties", 90, "no county of the register"), ("counties", 91, "the same as counties 47"),
+        ("wards", 9000, "nearest: "), ("facilities", 5, "no name"), ("facilities", 6, "no county can be told from its ward 9001"),
+        ("facility_services", 2, "the same as facility_services 1"), ("facility_services", 3, "facility 99 is not in the file"),
+        ("facility_services", 7, "facility 5 did not land"), ("facility_contacts", 3, "the same as facility_contacts 2"),
+        ("facility_contacts", 13, "names no facility"), ("facility_coordinates", 3, "(0, 0)"),
+        ("facility_coordinates", 4, "outside Kenya"), ("audit_trail", 5, "no table of the registry"),
+    ):  # fmt: skip
+        assert words in said_of(listed, table, key), (table, key)
+    for table, key, words in (
+        ("facilities", 2, "is_active says neither yes nor no"), ("facilities", 2, "created_at is no time"),
+        ("facilities", 3, "is FAC-3-B"), ("facilities", 4, "its ward is not in the register"),
+        ("facilities", 4, "another facility has its registration number"), ("facilities", 11, "it has no code"),
+        ("facility_contacts", 8, "it holds 1 more"), ("facility_coordinates", 1, "exchanged"),
+        ("audit_trail", 7, "no JSON object"),
+    ):  # fmt: skip
+        assert words in said_of(notes, table, key), (table, key)
+    told = "\n".join(lines(summary))
+    assert not leaks(told)
+    assert "0722000" not in told.replace(" ", "")
+    assert not County.objects.filter(county_name="Malindi").exists()
+    numbers = dict(Facility.objects.values_list("pk", "registration_number"))
+    assert [numbers[pk] for pk in (1, 2, 3, 4)] == [None, None, "REG/1", None]
+    fourth = Facility.objects.get(pk=4)
+    assert (fourth.ward_id, fourth.constituency_id, fourth.facility_type_id) == (None, 40, "clinic")
+    assert Facility.objects.get(pk=9).updated_at == datetime(2023, 12, 31, 10, tzinfo=UTC)
+    assert FacilityContact.objects.get(pk=2).is_primary
+    assert str(FacilityContact.objects.get(pk=14).contact_value) == "+254722000203"
+    assert AuditEntry.objects.get(pk=8).session_id == "legacy:run:1"
+    again = migrate_legacy(tmp_path / "legacy.sqlite3")
+    assert again["totals"] == summary["totals"] | {"landed": 0, "already": summary["totals"]["read"] - len(listed)}
+
+
+def test_of_a_shelter_nothing_stands_in_plain_anywhere(registry: None, tmp_path: Path) -> None:
+    migrate_legacy(write_dumpdata(tmp_path / "legacy.json", hostile_case()))
+    shelter = Facility.objects.get(pk=10)
+    assert shelter.is_confidential
+    assert shelter.open_columns().facility_name == SHELTER.name
+    assert not leaks_in_database()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("gone", None, "no such file"),
+        ("empty", b"", "is empty"),
+        ("text", b"facility,county\n", "neither a SQLite database nor"),
+        ("cut", b"SQLite format 3\0" + b"\0" * 200, "damaged"),
+        ("others.json", b'[{"model": "a.b", "pk": 1, "fields": {}}]', "no table of facilities"),
+        ("deep.json", b"[" * 100_000, "deep"),
+        ("nan.json", b'[{"model": "x.facility", "pk": NaN, "fields": {}}]', "NaN"),
+    ],
+)
+def test_what_is_no_legacy_database_is_refused_in_one_line(
+    registry: None, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    code, out, err = command("migrate_sqlite", str(path))
+    assert (code, out) == (1, "")
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_damaged_objects_of_an_export_are_listed_and_others_counted(registry: None, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    write_dumpdata(
+        path, geography() | {"facilities": [facility(1, created_by=None, updated_by=None, operational_status_id=None)]}
+    )
+    more = (
+        '{"model": "x.facility", "pk": 2, "fields": {"facility_code": "A", "facility_code": "B"}}, {"pk": 3}, 7,'
+        '{"model": "sessions.session", "pk": "a", "fields": {}},'
+    )
+    path.write_text(path.read_text().replace("[", f"[{more}", 1))
+    summary = migrate_legacy(path)
+    assert [(remark["table"], remark["key"]) for remark in summary["listed"]] == [
+        ("facilities", "/0"), ("objects", "/1"), ("objects", "/2"),
+    ]  # fmt: skip
+    assert summary["other_tables"] == {"sessions.session": 1}
+    assert summary["tables"]["facilities"] == {"read": 2, "landed": 1, "already": 0, "listed": 1}
+
+
+def test_the_command_prints_the_books_and_fails_beyond_a_limit(registry: None, tmp_path: Path) -> None:
+    path, report = write_sqlite(tmp_path / "legacy.sqlite3", hostile_case()), tmp_path / "report.json"
+    code, out, err = command("migrate_sqlite", str(path), "--dry-run", "--max-rejects", "10", "--report", str(report))
+    assert code == 4
+    assert "35 of 1,852 rows were listed, beyond --max-rejects" in err
+    assert "1,852 of 1,852 rows accounted for" in out.splitlines()[-1]
+    assert len(json.loads(report.read_text())["listed"]) == 35
+    assert not Facility.objects.exists()
+    assert command("migrate_sqlite", str(path), "--quiet")[:2] == (0, "")
+    code, out, _ = command("migrate_sqlite", str(path), "--json")
+    assert json.loads(out)["totals"]["landed"] == 0
+
+
+def test_a_registry_in_use_keeps_its_keys_and_references_follow(registry: None, tmp_path: Path) -> None:
+    run_import(RAW, "regional")
+    before = {facility.pk: facility.facility_code for facility in Facility.objects.all()}
+    rows = document_case(shuffled=True)
+    summary = migrate_legacy(write_sqlite(tmp_path / "legacy.sqlite3", rows))
+    assert summary["listed"] == []
+    assert summary["keys_not_kept"]["wards"] > 1_000
+    assert {f.pk: f.facility_code for f in Facility.objects.filter(pk__in=before)} == before
+    ward = next(row for row in rows["wards"] if row["ward_id"] == 103)
+    assert Facility.objects.get(facility_code="FAC-0017").ward.ward_code == ward["ward_code"]
+    again = migrate_legacy(tmp_path / "legacy.sqlite3")
+    assert again["totals"] == {"read": OBJECTS, "landed": 0, "already": OBJECTS, "listed": 0}
+
+
+def test_what_changed_since_is_kept_and_named(registry: None, tmp_path: Path) -> None:
+    path = write_sqlite(tmp_path / "legacy.sqlite3", document_case())
+    migrate_legacy(path)
+    facility = Facility.objects.get(pk=5)
+    facility.facility_name = "Renamed since"
+    facility.save()
+    FacilityContact.objects.filter(pk=6).delete()
+    summary = migrate_legacy(path)
+    assert "changed since in the registry, which was kept: name" in said_of(summary["notes"], "facilities", 5)
+    assert "the registry was kept" in said_of(summary["listed"], "facility_contacts", 6)
+    assert Facility.objects.get(pk=5).facility_name == "Renamed since"
+
+
+def test_imports_after_a_migration_find_its_facilities_and_win(registry: None, tmp_path: Path, data_dir: Path) -> None:
+    theirs = read_source("regional")["regions"][0]["counties"][0]["facilities"][0]
+    rows = document_case()
+    ward = next(row for row in rows["wards"] if row["ward_name"] == "Kamariny")
+    rows["facilities"][0] |= {"facility_name": theirs["name"], "ward_id": ward["ward_id"], "facility_type": "Hospital"}
+    rows["facility_contacts"][0]["contact_value"] = "0712000239"
+    rows["facility_coordinates"][0] |= {"latitude": 0.6703, "longitude": 35.5081}
+    migrate_legacy(write_sqlite(tmp_path / "legacy.sqlite3", rows))
+    summary = run_import(data_dir)
+    assert summary["status"] == "succeeded"
+    totals = summary["totals"]
+    assert totals["read"] == sum(totals[name] for name in ("created", "updated", "unchanged", "merged", "rejected"))
+    one = Facility.objects.get(pk=1)
+    assert {"legacy", "regional"} <= set(one.source_records.values_list("source", flat=True))
+    assert (one.level, one.registration_number, one.facility_code) == ("Level 4", "REG/00001", "FAC-0001")
+    assert not Pin.objects.exists()
+    assert not Facility.objects.filter(source_records__isnull=True).exists()
+    assert migrate_legacy(tmp_path / "legacy.sqlite3")["totals"]["landed"] == 0
+    assert run_import(data_dir)["totals"]["unchanged"] == totals["read"] - totals["rejected"]
+
+
+def test_a_migration_killed_ten_times_converges(registry: None, tmp_path: Path) -> None:
+    path = write_sqlite(tmp_path / "legacy.sqlite3", document_case(shuffled=True))
+    started = time.monotonic()
+    migrate_legacy(path, dry_run=True)
+    seconds = time.monotonic() - started
+    before = state_hash()
+    for number in all_or_sample(range(10), [2, 5, 9]):
+        child = in_child(migrate_legacy, path)
+        child.join(seconds * (number + 0.5) / 12)
+        child.kill()
+        child.join()
+        wait_until_alone()
+        assert state_hash() == before or Facility.objects.count() == FACILITIES
+    summary = migrate_legacy(path)
+    assert summary["totals"]["landed"] + summary["totals"]["already"] == OBJECTS
+    assert summary["keys_not_kept"] == {}
+    assert ImportRun.objects.filter(kind="migration").count() == 1
+    with pytest.raises(UnknownRunError, match="restore the backup"):
+        undo_import(ImportRun.objects.get().pk, user=User.import_user())
