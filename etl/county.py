@@ -19,7 +19,7 @@ from etl.lock import fenced
 from etl.models import ImportRun, SourceRecord, SourceRecordVersion
 from etl.pairs import Separations, read_separations, save_pairs
 from etl.resilience import with_retries
-from etl.sources import ENTERED
+from etl.sources import ENTERED, MIGRATED
 from etl.stages.dedupe import match_county
 from etl.stages.records import MatchRecord, Pair, Reference
 
@@ -52,7 +52,7 @@ def read_surroundings() -> Surroundings:
 
 def pending_counties(run: ImportRun, sources: Sequence[str]) -> dict[str, int]:
     """Return the counties in which there is something to match, in the order of their codes, with the number of records."""
-    to_match = SourceRecord.objects.filter(_pending(sources) | _newly_entered(run))
+    to_match = SourceRecord.objects.filter(_pending(sources) | _newly_standing(run))
     counted = to_match.values("county_code").annotate(records=Count("pk")).order_by("county_code")
     return dict(counted.values_list("county_code", "records"))
 
@@ -85,7 +85,8 @@ def county_groups(
     for part in _portions(ids):
         members = with_retries(partial(_read, part, pending))
         for member in members:
-            is_new = member.row.source == ENTERED and member.row.first_seen_run_id == run.pk
+            seen_in = {ENTERED: member.row.first_seen_run_id, MIGRATED: member.row.last_seen_run_id}
+            is_new = seen_in.get(member.row.source) == run.pk
             held.add(member, match_record(replace(member, is_new=is_new), reference, around.shared))
         if len(kept) < portion(KEPT):
             kept |= {member.row.pk: member for member in members}
@@ -194,5 +195,6 @@ def _pending(sources: Sequence[str]) -> Q:
     return Q(latest_version__state=State.PENDING, source__in=sources)
 
 
-def _newly_entered(run: ImportRun) -> Q:
-    return Q(source=ENTERED, first_seen_run=run)
+def _newly_standing(run: ImportRun) -> Q:
+    """Return what stands for a facility since the last import, and was matched with nothing yet."""
+    return Q(source=ENTERED, first_seen_run=run) | Q(source=MIGRATED, last_seen_run=run)

@@ -6,14 +6,14 @@ Such a record holds nothing itself. It says what is pinned on its facility; whoe
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from core.crypto import Unreadable
 from etl.entries import private_contact_indexes
 from etl.facility_rows import column_of, existing_state, planned_targets
 from etl.models import ImportRun, SourceRecord
 from etl.record_rows import RecordRow
-from etl.sources import ENTERED, EXPORTED
+from etl.sources import ENTERED, EXPORTED, MIGRATED
 from etl.stages.merge import PLACE
 from etl.stages.plan import FIELDS
 from etl.stages.records import Contact, FacilityRecord, Position
@@ -51,6 +51,12 @@ def note_entered(run: ImportRun) -> None:
             row.county_code, row.contact_indexes = found_by
             changed.append(row)
     SourceRecord.objects.bulk_update(changed, ["county_code", "contact_indexes"], batch_size=500)
+
+
+def note_migrated(run: ImportRun) -> None:
+    """Let this run be the one that matches what a migration brought since the last one; no later run sees it again."""
+    brought = SourceRecord.objects.filter(source=MIGRATED, last_seen_run=F("first_seen_run"))
+    brought.update(last_seen_run=run, outcome=SourceRecord.Outcome.UNCHANGED)
 
 
 def pin_entered(facilities: Iterable[Facility]) -> None:

@@ -13,7 +13,7 @@ from etl.across_counties import pair_across_counties
 from etl.batch import CLASH, clash_finding, load_batch
 from etl.counties import CountyJob, CountyLoader, load_county
 from etl.county import Surroundings, counties_that_reach_out, pending_counties, read_surroundings
-from etl.entered import note_entered
+from etl.entered import note_entered, note_migrated
 from etl.facility_rows import FacilityWriter
 from etl.fingerprint import pipeline_fingerprint
 from etl.groups import Group, standing_groups
@@ -138,3 +138,4 @@ def _tell_of_clashes(run: ImportRun, groups: Sequence[Group]) -> None:
 def _note_entered(run: ImportRun) -> None:
     with fenced(run):
         note_entered(run)
+        note_migrated(run)

@@ -21,6 +21,7 @@ class RecordRow(NamedTuple):
     latest_version_id: int | None
     good_version_id: int | None
     first_seen_run_id: int
+    last_seen_run_id: int
     missing_since_id: int | None
     withdrawn_in_id: int | None
 

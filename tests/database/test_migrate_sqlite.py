@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db.models import Q
 
 from core.models import AuditEntry, User
 from core.state import state_hash
@@ -18,7 +19,7 @@ from etl.explain import explain
 from etl.legacy.migration import migrate_legacy
 from etl.legacy.rows import MODELS
 from etl.legacy.telling import lines
-from etl.models import ImportRun
+from etl.models import DuplicatePair, ImportRun
 from etl.undo import undo_import
 from facilities.models import (
     ContactType,
@@ -38,6 +39,7 @@ from tests.legacy import (
     KEYS,
     OBJECTS,
     SHELTER,
+    contact,
     document_case,
     facility,
     geography,
@@ -326,3 +328,21 @@ def test_a_migration_killed_ten_times_converges(registry: None, tmp_path: Path) 
     assert ImportRun.objects.filter(kind="migration").count() == 1
     with pytest.raises(UnknownRunError, match="restore the backup"):
         undo_import(ImportRun.objects.get().pk, user=User.import_user())
+
+
+def test_what_a_registry_in_use_had_already_is_asked_about_by_the_next_import(
+    registry: None, tmp_path: Path, data_dir: Path
+) -> None:
+    run_import(data_dir)
+    theirs = read_source("regional")["regions"][0]["counties"][0]["facilities"][0]
+    rows = geography() | {"contact_types": [{"type_id": 1, "type_name": "Phone"}]}
+    ward = next(row for row in rows["wards"] if row["ward_name"] == "Kamariny")
+    rows["facilities"] = [facility(1, facility_name=theirs["name"], ward_id=ward["ward_id"], facility_type="Hospital")]
+    rows["facility_contacts"] = [contact(1, 1, contact_value="0712000239")]
+    migrate_legacy(write_sqlite(tmp_path / "legacy.sqlite3", rows))
+    summary = run_import(data_dir)
+    assert summary["status"] == "succeeded"
+    assert summary["totals"]["unchanged"] == summary["totals"]["read"] - summary["totals"]["rejected"]
+    asked = DuplicatePair.objects.filter(decision="to_review")
+    assert asked.filter(Q(first__source="legacy") | Q(second__source="legacy")).exists()
+    assert run_import(data_dir)["duplicates"] == {"merged": 0, "to_review": 0}
