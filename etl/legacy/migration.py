@@ -56,18 +56,20 @@ def migrate_legacy(path: Path, *, dry_run: bool = False, progress: Progress = la
     All of it is written in one transaction, read back and compared before it stands. Raises LegacyFileError,
     MigrationError, LockHeldError; then nothing was written.
     """
-    with open_legacy(path) as legacy, as_owner(), import_lock():
-        check_keys()
+    with open_legacy(path) as legacy, as_owner():
         _check_schema()
-        migrate = partial(_migrate, legacy, progress)
-        summary = rehearse(migrate) | {"run": None} if dry_run else migrate()
-        if not dry_run and summary["totals"]["landed"]:
-            refresh_statistics()
+        with import_lock():
+            check_keys()
+            migrate = partial(_migrate, legacy, progress)
+            summary = rehearse(migrate) | {"run": None} if dry_run else migrate()
+            if not dry_run and summary["totals"]["landed"]:
+                refresh_statistics()
     return summary | {"dry_run": dry_run}
 
 
 def _check_schema() -> None:
-    missing = {str(model._meta.db_table) for model in MODELS.values()} - set(connection.introspection.table_names())  # noqa: SLF001 - documented API
+    needed = {str(model._meta.db_table) for model in (ImportRun, *MODELS.values())}  # noqa: SLF001 - documented API
+    missing = needed - set(connection.introspection.table_names())
     if missing:
         raise MigrationError("the database has no tables yet: run `manage.py migrate` first")
 
