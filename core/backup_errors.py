@@ -13,5 +13,7 @@ class BackupError(ExplainedError, CommandError):
     `returncode` is what the command ends with.
     """
 
+    code = "backup-failed"
+
     def __init__(self, message: str, *, returncode: int = FAILURE) -> None:
         CommandError.__init__(self, message, returncode=returncode)

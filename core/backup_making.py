@@ -112,7 +112,7 @@ def _note(path: Path, manifest: dict[str, Any]) -> None:
     try:
         log_access(None, "backup", path.name, count=manifest["rows"])
     except (DatabaseError, InterfaceError) as error:
-        log.warning("backup not noted in the access log", reason=kind_of(error))
+        log.warning("backup not noted in the access log", code="access-not-noted", reason=kind_of(error))
 
 
 def _project_version() -> str:

@@ -26,7 +26,7 @@ def write_copy(path: Path, manifest: Mapping[str, Any]) -> None:
         draft.replace(copy)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        log.warning("no copy of the manifest", reason=error.strerror)
+        log.warning("no copy of the manifest", code="manifest-not-copied", reason=error.strerror)
 
 
 def refuse_other_copy(path: Path, manifest: Mapping[str, Any]) -> None:

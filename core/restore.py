@@ -115,4 +115,4 @@ def _note(path: Path, manifest: dict[str, Any]) -> None:
     try:
         log_access(None, "restore", path.name, count=manifest["rows"])
     except (DatabaseError, InterfaceError) as error:
-        log.warning("restore not noted in the access log", reason=kind_of(error))
+        log.warning("restore not noted in the access log", code="access-not-noted", reason=kind_of(error))

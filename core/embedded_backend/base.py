@@ -71,7 +71,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return bool(role)
 
     def _ensure_role(self, server: Server) -> None:
-        role = self.settings_dict["OPTIONS"].get("assume_role") or APPLICATION_ROLE  # the owner gives that one its rights
+        role = (
+            self.settings_dict["OPTIONS"].get("assume_role") or APPLICATION_ROLE
+        )  # the owner gives that one its rights
         if (server.pid, role) not in self._present:
             ensure_role(server, role)
             self._present.add((server.pid, role))
