@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.db import connection
 from psycopg import sql
 
-from core.backup_errors import BackupError
-from core.database_facts import Facts, read_facts
+from core.backups.errors import BackupError
+from core.backups.facts import Facts, read_facts
 from core.database_roles import as_owner_of, disconnect
 from core.state import state_hash
 from tests.kept_import import KEPT, put_back

@@ -17,17 +17,17 @@ from django.conf import settings as project
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from core.backup import last_proven, latest_backup
-from core.backup_files import copy_of, locked_directory, proven_backups, remove_leftovers, remove_old
-from core.backup_keys import backup_keys
-from core.backup_making import back_up
-from core.backup_server import only_one, parameters_for
-from core.database_facts import Facts, code_migrations, snapshot
+from core.backups.facts import Facts, code_migrations, snapshot
+from core.backups.files import copy_of, locked_directory, proven_backups, remove_leftovers, remove_old
+from core.backups.keys import backup_keys
+from core.backups.latest import last_proven, latest_backup
+from core.backups.making import back_up
+from core.backups.postgres_client import client_program, dump
+from core.backups.restore import restore_database
+from core.backups.sealed_backup import open_backup, write_backup
+from core.backups.server import only_one, parameters_for
 from core.database_roles import as_owner_of
 from core.models import AccessLog
-from core.postgres_client import client_program, dump
-from core.restore import restore_database
-from core.sealed_backup import open_backup, write_backup
 from core.state import state_hash
 from etl.lock import import_lock
 from facilities.models import Facility

@@ -17,9 +17,9 @@ import pytest
 from django.conf import settings as project
 from django.db import connection
 
-from core.backup_making import back_up
+from core.backups.making import back_up
+from core.backups.restore import restore_database
 from core.embedded_postgres import stop, url
-from core.restore import restore_database
 from core.state import state_hash
 from tests.backups_world import change_something, connected_to, databases, drop_all, fill_pristine
 from tests.faults.world import all_or_sample, at_statement, in_child, in_full

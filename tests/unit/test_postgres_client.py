@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from core.backup_errors import BackupError
+from core.backups.errors import BackupError
+from core.backups.postgres_client import client_program, dump
 from core.embedded_postgres import VERSION, bin_dir
-from core.postgres_client import client_program, dump
 
 CANARY = "0722 717 913"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.backup_errors import BackupError
-from core.sealed_backup import MAGIC, open_backup, write_backup
-from core.sealed_stream import FRAME, TAG
+from core.backups.errors import BackupError
+from core.backups.sealed_backup import MAGIC, open_backup, write_backup
+from core.backups.sealed_stream import FRAME, TAG
 
 KEY, OLD, OTHER = "the backup key of these tests", "an older one", "another one"
 HEADER = len(MAGIC) + 48

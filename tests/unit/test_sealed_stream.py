@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.sealed_stream import TAG, DamagedStreamError, derive_key, seal, unseal
+from core.backups.sealed_stream import TAG, DamagedStreamError, derive_key, seal, unseal
 
 KEY = derive_key("a master key of these tests", salt=b"s" * 32, info="tests")
 OTHER = derive_key("a master key of these tests", salt=b"t" * 32, info="tests")

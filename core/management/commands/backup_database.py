@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.backup import listed_backups
-from core.backup_console import at_work, told_of_backup, told_of_list
-from core.backup_making import back_up
+from core.backups.console import at_work, told_of_backup, told_of_list
+from core.backups.latest import listed_backups
+from core.backups.making import back_up
 
 
 class Command(BaseCommand):

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from core.backup_console import asking, at_work, told_of_restore
-from core.backup_files import named_backup
-from core.restore import restore_database, swap_back
+from core.backups.console import asking, at_work, told_of_restore
+from core.backups.files import named_backup
+from core.backups.restore import restore_database, swap_back
 
 
 class Command(BaseCommand):

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.backup_console import at_work
-from core.backup_files import named_backup
-from core.restore import verify_backup
+from core.backups.console import at_work
+from core.backups.files import named_backup
+from core.backups.restore import verify_backup
 
 
 class Command(BaseCommand):

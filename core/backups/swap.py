@@ -10,8 +10,8 @@ import psycopg
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from core.backup_errors import BackupError
-from core.backup_server import MAINTENANCE, ask, beside, exists, parameters_for, run
+from core.backups.errors import BackupError
+from core.backups.server import MAINTENANCE, ask, beside, exists, parameters_for, run
 from core.database_errors import sqlstate_of
 from core.interruptions import hear_no_more
 
@@ -50,20 +50,12 @@ def grant_entrance(database: str, *, live: str) -> None:
     run("REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     granted = {(str(name), str(right)) for name, right in ask(_PRIVILEGES, live)}
     granted |= {(settings.DATABASE_APPLICATION_ROLE, right) for right in ("CONNECT", "TEMPORARY")}
-    # a setting of the role that only reads, which a server may lack
-    granted |= {(str(name), "CONNECT") for (name,) in ask("SELECT rolname FROM pg_roles WHERE rolname = %s", _reader())}
+    reader = ask(
+        "SELECT rolname FROM pg_roles WHERE rolname = %s", settings.DATABASE_READER_ROLE
+    )  # a server may lack it
+    granted |= {(str(name), "CONNECT") for (name,) in reader}
     for name, right in sorted(granted):
         run(f"GRANT {right} ON DATABASE {{}} TO {{}}", database, name)
-
-
-def _reader() -> str:
-    return str(getattr(settings, "DATABASE_READER_ROLE", ""))
-
-
-def was_kept(name: str, *, live: str) -> bool:
-    """Return whether there is a database of this name that swap_in() gave it."""
-    match = re.fullmatch(r".*(_before_\d{8}t\d{6}z(?:_\d+)?)", name)
-    return match is not None and name == beside(live, match[1]) and exists(name)
 
 
 def _free_name(live: str) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 
 from django.conf import settings
 
-from core.backup_errors import LOCK_HELD, BackupError
-from core.sealed_backup import MAGIC
+from core.backups.errors import LOCK_HELD, BackupError
+from core.backups.sealed_backup import MAGIC
 
 NAME = re.compile(r"gvrc-admin-(\d{8}T\d{6}Z)(?:-(\d+))?\.backup")
 _STAMP = "%Y%m%dT%H%M%SZ"

@@ -11,16 +11,16 @@ from django.core.management import call_command
 from django.db import DatabaseError, InterfaceError, connection
 
 from core.access import log_access
-from core.backup_errors import BackupError
-from core.backup_keys import backup_keys
-from core.backup_proof import Progress, restored
-from core.backup_server import explained, only_one, refuse_beside_work, refuse_missing_roles
+from core.backups.errors import BackupError
+from core.backups.facts import code_migrations
+from core.backups.keys import backup_keys
+from core.backups.manifest_copy import refuse_other_copy
+from core.backups.proof import Progress, restored
+from core.backups.sealed_backup import open_backup
+from core.backups.server import explained, only_one, refuse_beside_work, refuse_missing_roles
+from core.backups.swap import grant_entrance, swap_in, was_kept
 from core.database_errors import kind_of
-from core.database_facts import code_migrations
 from core.database_roles import apply_rules, as_owner_of
-from core.database_swap import grant_entrance, swap_in, was_kept
-from core.manifest_copy import refuse_other_copy
-from core.sealed_backup import open_backup
 
 log = structlog.get_logger(__name__)
 Confirm = Callable[[str, str], object]

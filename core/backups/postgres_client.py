@@ -17,7 +17,7 @@ from typing import Any
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from core.backup_errors import BackupError
+from core.backups.errors import BackupError
 from core.embedded_postgres import VERSION, EmbeddedPostgresError, bin_dir
 
 CHUNK = 1 << 20  # bytes

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from core.backup_files import BackupFile, proven_backups
+from core.backups.files import BackupFile, proven_backups
 
 
 def latest_backup() -> BackupFile | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from core.backup_errors import BackupError
-from core.backup_files import PARTIAL, copy_of
+from core.backups.errors import BackupError
+from core.backups.files import PARTIAL, copy_of
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from core.backup_errors import BackupError
+from core.backups.errors import BackupError
 from core.crypto import SHORTEST_KEY
 
 _NEW_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"

@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from core.backup_errors import BackupError
-from core.sealed_stream import TAG, DamagedStreamError, derive_key, seal, unseal
+from core.backups.errors import BackupError
+from core.backups.sealed_stream import TAG, DamagedStreamError, derive_key, seal, unseal
 
 MAGIC = b"GVRC backup v1\r\n"
 _SALT, _NAME, _LENGTH = 32, 16, 8  # bytes

@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from psycopg import sql
 
 from core.advisory_locks import LockTakenError, advisory_lock
-from core.backup_errors import INTERRUPTED, LOCK_HELD, BackupError
+from core.backups.errors import INTERRUPTED, LOCK_HELD, BackupError
 from core.database_errors import kind_of, sqlstate_of
 from core.database_roles import as_owner_of
 from core.embedded_backend.base import embedded_server

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from core.backup_errors import INTERRUPTED, BackupError
-from core.backup_making import Made
+from core.backups.errors import INTERRUPTED, BackupError
+from core.backups.making import Made
+from core.backups.restore import Restored
 from core.interruptions import interrupted_once
-from core.restore import Restored
 
 WRONG_USAGE = 2
 

@@ -5,13 +5,13 @@ from contextlib import closing, contextmanager
 
 from django.db import connection
 
-from core.backup_errors import BackupError
-from core.backup_server import parameters_for, scratch_database, server_version
-from core.database_facts import Facts, read_facts
+from core.backups.errors import BackupError
+from core.backups.facts import Facts, read_facts
+from core.backups.postgres_client import client_program, restore
+from core.backups.sealed_backup import SealedBackup
+from core.backups.server import parameters_for, scratch_database, server_version
 from core.database_roles import as_owner_of
 from core.key_guard import KeysDoNotFitError
-from core.postgres_client import client_program, restore
-from core.sealed_backup import SealedBackup
 
 Progress = Callable[[str], object]
 _MOST_NAMED = 5

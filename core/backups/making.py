@@ -16,18 +16,18 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from core.access import log_access
-from core.backup_errors import BackupError
-from core.backup_files import PARTIAL, locked_directory, new_path, remove_leftovers, remove_old, sync_directory
-from core.backup_keys import backup_keys
-from core.backup_proof import Progress, restored
-from core.backup_server import exists, explained, only_one, parameters_for, server_version
+from core.backups.errors import BackupError
+from core.backups.facts import read_facts, snapshot
+from core.backups.files import PARTIAL, locked_directory, new_path, remove_leftovers, remove_old, sync_directory
+from core.backups.keys import backup_keys
+from core.backups.manifest_copy import write_copy
+from core.backups.postgres_client import client_program, dump, version_of
+from core.backups.proof import Progress, restored
+from core.backups.sealed_backup import open_backup, write_backup
+from core.backups.server import exists, explained, only_one, parameters_for, server_version
 from core.database_errors import kind_of
-from core.database_facts import read_facts, snapshot
 from core.database_roles import as_owner_of
 from core.interruptions import hear_no_more
-from core.manifest_copy import write_copy
-from core.postgres_client import client_program, dump, version_of
-from core.sealed_backup import open_backup, write_backup
 
 log = structlog.get_logger(__name__)
 
