@@ -68,7 +68,7 @@ def migrate_legacy(path: Path, *, dry_run: bool = False, progress: Progress = la
 
 
 def _check_schema() -> None:
-    needed = {ImportRun._meta.db_table, *(model._meta.db_table for model in MODELS.values())}  # noqa: SLF001 - documented API
+    needed = {str(model._meta.db_table) for model in MODELS.values()} | {"import_runs"}  # noqa: SLF001 - documented API
     missing = needed - set(connection.introspection.table_names())
     if missing:
         raise MigrationError("the database has no tables yet: run `manage.py migrate` first")
