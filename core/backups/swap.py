@@ -58,6 +58,12 @@ def grant_entrance(database: str, *, live: str) -> None:
         run(f"GRANT {right} ON DATABASE {{}} TO {{}}", database, name)
 
 
+def was_kept(name: str, *, live: str) -> bool:
+    """Return whether there is a database of this name that swap_in() gave it."""
+    match = re.fullmatch(r".*(_before_\d{8}t\d{6}z(?:_\d+)?)", name)
+    return match is not None and name == beside(live, match[1]) and exists(name)
+
+
 def _free_name(live: str) -> str:
     stem = f"_before_{datetime.now(UTC):%Y%m%dt%H%M%Sz}"
     names = (beside(live, f"{stem}{ending}") for ending in ("", *(f"_{number}" for number in range(2, 100))))
