@@ -16,7 +16,7 @@ from django.db import connection
 from core.database_roles import as_owner
 from tests.kept_import import import_and_keep, put_back
 from tests.sampling import leave_to_make_faults
-from tests.world import RAW, SOURCE_NAMES
+from tests.world import RAW, SOURCE_NAMES, write_small_delivery
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,12 +62,26 @@ def _connect_with(options: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
+def whole_data_dir(tmp_path: Path) -> Path:
     """Return a folder of the test's own with the seven files of data/raw."""
     folder = tmp_path / "raw"
     folder.mkdir()
     for name in SOURCE_NAMES:
         shutil.copy(RAW / f"{name}.json", folder)
+    return folder
+
+
+@pytest.fixture
+def data_dir(whole_data_dir: Path) -> Path:
+    """Return that folder; modules for which a part of it is enough take small_data_dir."""
+    return whole_data_dir
+
+
+@pytest.fixture
+def small_data_dir(tmp_path: Path) -> Path:
+    """Return a folder of the test's own with the seven files, of each the first few records only."""
+    folder = tmp_path / "raw"
+    write_small_delivery(folder)
     return folder
 
 

@@ -33,6 +33,21 @@ def run_import(folder: Path, *sources: str, **options: Any) -> dict[str, Any]:
     return import_facilities(ImportOptions(data_dir=folder, sources=sources, **options))
 
 
+def write_small_delivery(folder: Path) -> None:
+    """Write the seven files of data/raw with the first few of each of their lists and groups: a fraction to import."""
+    for name in SOURCE_NAMES:
+        write_source(folder, name, _shortened(read_source(name)))
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shortened(inner) for inner in value[:4]]
+    if not isinstance(value, dict):
+        return value
+    is_group = len(value) > 2 and all(isinstance(inner, dict | list) for inner in value.values())
+    return {key: _shortened(inner) for key, inner in list(value.items())[: 2 if is_group else None]}
+
+
 def provider(number: int, **fields: Any) -> dict[str, Any]:
     """Return record `number` of a made-up other_services.json: each a place of its own, spread over the counties."""
     return {

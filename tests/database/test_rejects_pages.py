@@ -13,6 +13,7 @@ from etl.models import SourceRecord, SourceRecordVersion
 from facilities.models import Facility
 from geography.models import Constituency, County, PlaceAlias
 from tests.canaries import CANARIES, leaks
+from tests.sampling import all_or_sample
 from tests.site import PEOPLE, visitor
 from tests.world import provider, run_import, write_providers
 
@@ -186,7 +187,7 @@ def test_a_rejected_shelter_is_on_no_page_for_any_role(rejected: None) -> None:
     record = f"/admin/etl/sourcerecord/{version.source_record_id}/change/"
     pages = [BY_RULE, LIST, f"{LIST}?state__exact=rejected&rule=county-unknown", page_of(version), record,
              "/admin/etl/sourcerecord/", "/admin/core/auditentry/"]  # fmt: skip
-    for role in PEOPLE:
+    for role in all_or_sample(list(PEOPLE), ["viewer", "data_engineer", "superuser"]):
         browser = visitor(role)
         assert {page: leaks(text_of(browser, page)) for page in pages} == {page: set() for page in pages}, role
 
