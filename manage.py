@@ -4,7 +4,12 @@
 import os
 import sys
 
+from core.installation import why_not_plain
+
 if __name__ == "__main__":
+    if refused := why_not_plain(os.environ):
+        print(refused, file=sys.stderr)
+        sys.exit(2)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings.development")
     from core.command_line import run
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
+from core.installation import IS_SERVER, MANAGE
 from etl.errors import EtlError, ExitCode, OutputError
 from etl.quality_reporting import read_report, was_measured
 from etl.rejects import find_waiting
@@ -24,7 +25,6 @@ from etl.stages import quality_page
 from etl.stages.report import COLUMNS, remarks, table_rows, to_html, to_json, to_table, to_text
 
 log = structlog.get_logger(__name__)
-MANAGE = ".venv/bin/python manage.py"
 
 
 class Stream(Protocol):
@@ -169,7 +169,9 @@ def last_line(summary: Mapping[str, Any]) -> str:
 def _next_command(summary: Mapping[str, Any]) -> str:
     if summary["status"] != "succeeded":
         return f"mend what was refused, then {MANAGE} import_facilities"
-    return f"{MANAGE} rejects list" if summary["totals"]["rejected"] else "make serve"
+    if summary["totals"]["rejected"]:
+        return f"{MANAGE} rejects list"
+    return f"{MANAGE} quality_report" if IS_SERVER else "make serve"
 
 
 def print_rejects(found: Sequence[Mapping[str, Any]], stdout: Stream) -> None:

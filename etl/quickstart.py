@@ -5,8 +5,9 @@ import secrets
 from django.conf import settings
 from django.core.management import call_command
 
+from core.installation import MANAGE
 from core.models import User
-from etl.console import MANAGE, Stream, print_summary, show_progress, write_report
+from etl.console import Stream, print_summary, show_progress, write_report
 from etl.errors import EtlError
 from etl.pipeline import ImportOptions, import_facilities
 from etl.stages.gates import exit_code

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from etl.console import MANAGE
+from core.installation import MANAGE
 
 WIDTH = 34  # of a column of a comparison
 BAR = 20  # characters for a part of 1

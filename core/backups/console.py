@@ -11,6 +11,7 @@ from rich.status import Status
 from core.backups.errors import INTERRUPTED, BackupError
 from core.backups.making import Made
 from core.backups.restore import Restored
+from core.installation import MANAGE
 from core.interruptions import interrupted_once
 
 WRONG_USAGE = 2
@@ -75,7 +76,7 @@ def told_of_backup(made: Made) -> Iterator[str]:
     yield f"state hash: {made.manifest['state_hash']}"
     yield from (f"removed, too old: {name}" for name in made.removed)
     yield "it opens with BACKUP_KEY, and is worth nothing without FIELD_KEYS and INDEX_KEY: keep them, away from it"
-    yield f"next: copy it to another machine, and there: manage.py verify_backup {made.path}"
+    yield f"next: copy it to another machine, and there: {MANAGE} verify_backup {made.path.name}"
 
 
 def told_of_list(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -83,7 +84,7 @@ def told_of_list(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for told in backups:
         rows, state = (told[name] if told[name] is not None else "?" for name in ("rows", "state_hash"))
         yield f"{told['made_at']}  {told['bytes']} bytes  {rows} rows  {state}  {told['file']}"
-    yield f"next: manage.py verify_backup {backups[-1]['file']}" if backups else "none yet: manage.py backup_database"
+    yield f"next: {MANAGE} verify_backup {backups[-1]['file']}" if backups else f"none yet: {MANAGE} backup_database"
 
 
 def told_of_restore(done: Restored) -> Iterator[str]:
@@ -94,6 +95,6 @@ def told_of_restore(done: Restored) -> Iterator[str]:
         yield f"state hash: {done.manifest['state_hash']}"
         yield "undone: what was decided since, such as who left safeguarding and what turned confidential (docs/backups.md)"
     if done.kept:
-        yield f"what stood there is kept as {done.kept}; to go back: manage.py restore_database --back {done.kept}"
+        yield f"what stood there is kept as {done.kept}; to go back: {MANAGE} restore_database --back {done.kept}"
         yield f'to drop it, once all is well, as the owner: DROP DATABASE "{done.kept}"'
-    yield "next: look at the site, and run manage.py state_hash"
+    yield f"next: look at the site, and run {MANAGE} state_hash"

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from etl.console import MANAGE, Stream
+from core.installation import MANAGE
+from etl.console import Stream
 from etl.errors import OutputError
 from etl.stages.gates import RejectLimit
 

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from core.backups.console import at_work
 from core.backups.files import named_backup
 from core.backups.restore import verify_backup
+from core.installation import MANAGE
 
 
 class Command(BaseCommand):
@@ -29,4 +30,4 @@ class Command(BaseCommand):
         elif not options["quiet"]:
             seen = "every byte is as it was written" if options["quick"] else "it restores to what it was made of"
             self.stdout.write(f"{path}: {seen}; {manifest['rows']} rows of {manifest['created_at']}")
-            self.stdout.write(f"state hash: {manifest['state_hash']}; next: manage.py restore_database {path}")
+            self.stdout.write(f"state hash: {manifest['state_hash']}; next: {MANAGE} restore_database {path}")

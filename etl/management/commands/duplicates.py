@@ -8,11 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from core.command_line import take_options_anywhere
+from core.installation import MANAGE
 from core.models import User
 from core.roles import Action, may
 from etl import decisions, review
 from etl.codes import find_facility
-from etl.console import MANAGE, run_with_exit_code
+from etl.console import run_with_exit_code
 from etl.errors import DecisionError
 from etl.review_text import comparison_in_lines, decision_in_lines, pairs_in_lines, parts_in_lines
 

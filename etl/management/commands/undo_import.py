@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from core.installation import MANAGE
 from core.models import User
-from etl.console import MANAGE, run_with_exit_code
+from etl.console import run_with_exit_code
 from etl.undo import Undone, undo_import
 
 
