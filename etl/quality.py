@@ -207,7 +207,7 @@ def _metrics_as_json(
 def _situation(faults: Faults, freshness: dict[str, dict[str, Any]], verified: Share, facts: RunFacts) -> Situation:
     rows = faults.rules_as_json()  # the commonest first
     return Situation(
-        rejects={row["rule"]: row["records"] for row in rows if row["severity"] == "reject"},
+        rejects=registry_facts.open_rejects(),
         faults={row["rule"]: row["records"] for row in rows if row["severity"] == "warning"},
         stale=[source for source, row in freshness.items() if not row["fresh"]],
         refused=list(facts.refused),

@@ -15,7 +15,7 @@ from etl.errors import UnbalancedBooksError
 from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
 from etl.pipeline import ImportOptions, import_facilities
 from etl.quality_reporting import read_report
-from etl.rejects import RejectFilter, replay
+from etl.rejects import RejectFilter, discard, replay
 from etl.stages.drift import OnDrift
 from etl.stages.quality import TARGETS, WEIGHTS, metric_of
 from etl.statement import reconcile_rows
@@ -237,6 +237,20 @@ def test_an_open_question_about_duplicates_lowers_uniqueness_and_is_recommended(
     pairs = DuplicatePair.objects.filter(decision="to_review").count()
     assert report["quality_metrics"]["uniqueness"]["offenders"]["command"] == "manage.py duplicates list"
     assert f"{pairs} possible duplicates wait for a person" in [step["why"] for step in report["recommendations"]]
+
+
+def test_what_was_discarded_is_not_recommended_any_more(imported: dict[str, Any]) -> None:
+    assert any("rejected by not-a-station" in step["why"] for step in read_report()["recommendations"])
+
+    discard(RejectFilter(rule="not-a-station"), user=User.objects.create(username="asha"))
+    run_import(RAW)
+
+    report = read_report()
+    rejected = [step["why"] for step in report["recommendations"] if "rejected by" in step["why"]]
+    assert [why.partition(";")[0] for why in rejected] == [
+        "2 records rejected by county-unknown", "1 record rejected by name-missing",
+    ]  # fmt: skip
+    assert rows_by_rule(report)["not-a-station"]["records"] == 8  # it lowers accuracy as before
 
 
 def test_a_place_that_turns_confidential_is_taken_out_of_what_was_found(imported: dict[str, Any]) -> None:
