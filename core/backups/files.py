@@ -83,7 +83,10 @@ def named_backup(text: str) -> Path:
     """Return the file that somebody names; one that is not there may lie in BACKUP_DIR."""
     path = Path(text)
     there: Path = settings.BACKUP_DIR / text
-    return there if not path.exists() and path.name == text and there.exists() else path
+    with suppress(OSError):  # a folder that may not be looked into: whoever opens the file says so
+        if path.name == text and not path.exists() and there.exists():
+            return there
+    return path
 
 
 def new_path(moment: datetime) -> Path:

@@ -260,6 +260,11 @@ def test_a_backup_of_older_migrations_is_migrated_before_it_takes_the_place(spoi
         assert "axes_accessattemptexpiration" in connection.introspection.table_names(cursor)
 
 
+def test_a_file_that_cannot_even_be_looked_for_is_one_line() -> None:
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("verify_backup", "x" * 300)
+
+
 def test_a_backup_of_newer_code_is_refused(live: str, kept_backup: Path, tmp_path: Path) -> None:
     before = change_something()
     newer = sealed_anew(kept_backup, tmp_path, migrations=[*code_migrations(), "core.9999_of_next_year"])
