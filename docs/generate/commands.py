@@ -24,7 +24,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.SUCCESS: "success",
     ExitCode.FAILURE: "a source, or the whole run, was refused; sound sources may have loaded; the reason is one line",
     ExitCode.WRONG_USAGE: "wrong usage",
-    ExitCode.LOCK_HELD: "another import holds the lock; the message names its run, host, pid and since when",
+    ExitCode.LOCK_HELD: "another import, backup or restore is at work; the message names it, host, pid and since when",
     ExitCode.BEYOND_GATE: "finished, but beyond `--max-rejects` or `--fail-on`",
     ExitCode.INTERRUPTED: "interrupted, or the database went away; go on with `--resume`",
 }

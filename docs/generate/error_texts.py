@@ -117,15 +117,24 @@ def _said(node: ast.expr | None, call: Call, code: Code) -> Iterator[str]:
 
 
 def _exit_code(error: type[Exception], call: Call) -> str:
-    given = call.argument("returncode")
-    if isinstance(given, ast.Constant):
-        return str(given.value)
+    if given := call.argument("returncode"):
+        return " or ".join(sorted(_given_codes(given, call)))
     if issubclass(error, argparse.ArgumentTypeError):
         return "2"
     if hasattr(error, "exit_code"):
         stated: Any = error.exit_code
         return str(int(stated))
     return "1" if issubclass(error, CommandError | ImproperlyConfigured | ExplainedError) else "-"
+
+
+def _given_codes(given: ast.expr, call: Call) -> set[str]:
+    """Return what an exit code that stands in a call may be: a number, a constant's name, or one of two."""
+    if isinstance(given, ast.IfExp):
+        return _given_codes(given.body, call) | _given_codes(given.orelse, call)
+    if isinstance(given, ast.Name):
+        return {str(int(getattr(call.place.module.loaded, given.id)))}
+    assert isinstance(given, ast.Constant), ast.dump(given)
+    return {str(given.value)}
 
 
 def _bare(text: str) -> str:
