@@ -60,9 +60,6 @@ def read_contacts(rows: Sequence[LegacyRow], *, in_name: Sequence[Contact], is_h
     reached = Reached()
     for row in rows:
         kind = ground.code_of("contact_types", row.values.get("contact_type_id"))
-        if not kind:
-            ground.books.list(CONTACTS, row, "its contact type is not in the file, or was listed")
-            continue
         _read_contact(row, kind, reached, is_hidden=is_hidden, ground=ground)
     known = {one.contact for one in reached.contacts}
     reached.contacts += [LegacyContact(None, contact, is_primary=False) for contact in in_name if contact not in known]
@@ -70,11 +67,16 @@ def read_contacts(rows: Sequence[LegacyRow], *, in_name: Sequence[Contact], is_h
 
 
 def _read_contact(row: LegacyRow, kind: str, reached: Reached, *, is_hidden: bool, ground: Ground) -> None:
+    """Add the contacts of a row; `kind` is "" where its type points nowhere: a number is worth keeping without it."""
     books = ground.books
     text = clean.to_value(to_words(row.values.get("contact_value")))
-    found, websites = _values(kind, text)
+    found, websites = _values(kind or "phone", text)
     if not found:
-        if websites:
+        if not kind:
+            books.list(
+                CONTACTS, row, "its contact type is not in the file, or was listed, and its value does not tell it"
+            )
+        elif websites:
             stands = (
                 "it stands as the facility's website now" if not reached.website else "the facility has another one"
             )
@@ -104,7 +106,13 @@ def _read_contact(row: LegacyRow, kind: str, reached: Reached, *, is_hidden: boo
     reached.contacts += [LegacyContact(None, contact, is_primary=False) for contact in dict.fromkeys(others)]
     if others:
         books.note(CONTACTS, row, f"it holds {len(others)} more, which have rows of their own now")
-    if found[0].type != kind:
+    if not kind:
+        books.note(
+            CONTACTS,
+            row,
+            f"its contact type is not in the file, or was listed; it is {found[0].type}, as its value says",
+        )
+    elif found[0].type != kind:
         books.note(CONTACTS, row, f"its type was {kind}, and is {found[0].type}, as its value says")
 
 
