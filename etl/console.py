@@ -174,6 +174,11 @@ def _next_command(summary: Mapping[str, Any]) -> str:
     return f"{MANAGE} quality_report" if IS_SERVER else "make serve"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return "1 reject", "2 rejects"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def print_rejects(found: Sequence[Mapping[str, Any]], stdout: Stream) -> None:
     """Print one line for each reject, and what to do next."""
     if not found:
@@ -184,7 +189,7 @@ def print_rejects(found: Sequence[Mapping[str, Any]], stdout: Stream) -> None:
         where = f"{reject['file']} {reject['pointer']}"
         stdout.write(f"{reject['id']:>6}  {where}  {', '.join(reject['rules'])}: {first['message']}")
     stdout.write(
-        f"{len(found)} rejects. Next: {MANAGE} rejects show {found[0]['id']}, or rejects replay once they are mended"
+        f"{counted(len(found), 'reject')}. Next: {MANAGE} rejects show {found[0]['id']}, or rejects replay once they are mended"
     )
 
 
@@ -205,7 +210,7 @@ def describe_reject(reject: Mapping[str, Any]) -> str:
 def offer_replay(stdout: Stream) -> None:
     """Say how many rejects would load now that the reference data changed."""
     if waiting := len(find_waiting()):
-        stdout.write(f"{waiting} rejected records waited for this. Next: {MANAGE} rejects replay --waiting")
+        stdout.write(f"{counted(waiting, 'rejected record')} waited for this. Next: {MANAGE} rejects replay --waiting")
 
 
 def write_report(summary: Mapping[str, Any], path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.installation import MANAGE
+from etl.console import counted
 
 WIDTH = 34  # of a column of a comparison
 BAR = 20  # characters for a part of 1
@@ -21,9 +22,9 @@ def pairs_in_lines(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "No pair."
     elif pairs[0]["state"] == "open":
         number = pairs[0]["id"]
-        yield f"{len(pairs)} pairs. Next: {MANAGE} duplicates show {number}, then merge {number} or separate {number}"
+        yield f"{counted(len(pairs), 'pair')}. Next: {MANAGE} duplicates show {number}, then merge {number} or separate {number}"
     else:
-        yield f"{len(pairs)} pairs."
+        yield f"{counted(len(pairs), 'pair')}."
 
 
 def _title(facility: Mapping[str, Any]) -> str:

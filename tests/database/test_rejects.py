@@ -133,7 +133,7 @@ def test_the_command_lists_shows_and_replays(alias: PlaceAlias, capsys: pytest.C
     code, replayed = run("replay", "--waiting", "--json")
     assert (code, json.loads(replayed)["totals"]["created"]) == (0, 2)
     assert run("discard")[0] == 2
-    assert run("discard", "--rule", "name-missing") == (0, "1 rejects discarded.\n")
+    assert run("discard", "--rule", "name-missing") == (0, "1 reject discarded.\n")
 
 
 def test_load_geography_offers_to_replay_what_waited(alias: PlaceAlias, capsys: pytest.CaptureFixture[str]) -> None:

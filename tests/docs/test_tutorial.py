@@ -75,7 +75,7 @@ def test_the_tutorial_can_be_walked_through(
     assert "Dry run succeeded; nothing was written" in told
     counts = re.findall(r"^gbv_support_organizations +(\d+) +(\d+) +0 +0 +0 +(\d+)", told, re.MULTILINE)
     assert counts[:2] == [("3", "2", "1")] * 2  # the dry run, and the import
-    assert "1 rejected records waited for this" in told
+    assert "1 rejected record waited for this" in told
     assert not SourceRecordVersion.objects.filter(state="rejected", source_record__source="gbv_support_organizations")
     assert (newcomer / "var" / "kisumu.csv").read_text().count("\n") > 5
 

@@ -9,7 +9,15 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from core.models import User
 from etl import rejects
-from etl.console import describe_reject, last_line, print_rejects, print_summary, run_with_exit_code, show_progress
+from etl.console import (
+    counted,
+    describe_reject,
+    last_line,
+    print_rejects,
+    print_summary,
+    run_with_exit_code,
+    show_progress,
+)
 from etl.sources import EVERY_SOURCE
 from etl.stages.gates import exit_code
 from etl.stages.report import to_json
@@ -75,5 +83,7 @@ class Command(BaseCommand):
             self.stderr.write("name the rejects to discard: numbers, --run, --source or --rule")
             return 2
         count = rejects.discard(wanted, user=User.import_user())
-        self.stdout.write(json.dumps({"discarded": count}) if options["json"] else f"{count} rejects discarded.")
+        self.stdout.write(
+            json.dumps({"discarded": count}) if options["json"] else f"{counted(count, 'reject')} discarded."
+        )
         return 0
