@@ -27,6 +27,12 @@ pytestmark = pytest.mark.django_db
 NAMES = ["database", "migrations", "keys", "disk", "backups", "sources", "rejects", "lock", "worker"]
 
 
+@pytest.fixture(autouse=True)
+def no_backups(settings: Any) -> None:
+    """Look away from the backups that a developer made in this checkout."""
+    settings.BACKUP_DIR = settings.VAR_DIR / "backups-of-tests"
+
+
 def verdict(name: str) -> Verdict:
     return judge(next(check for check in CHECKS if check.name == name))
 
