@@ -3,6 +3,7 @@
 Everything here works on the maintenance database, as the owner: the live one may be gone.
 """
 
+import re
 import secrets
 import time
 import zlib
@@ -76,7 +77,7 @@ def only_one(live: str) -> Iterator[None]:
     with as_owner_of(MAINTENANCE):
         try:
             with advisory_lock(_LOCK | zlib.crc32(live.encode()), name="backup"):
-                for (name,) in ask("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", _prefix(live)):
+                for name in _left_scratch(live):
                     drop(name)
                 yield
         except LockTakenError as error:
@@ -87,7 +88,7 @@ def only_one(live: str) -> Iterator[None]:
 @contextmanager
 def scratch_database(live: str, *, locale: Sequence[str]) -> Iterator[str]:
     """Give the name of a new database that only its owner enters; it is gone after the block unless it got another name."""
-    name = f"{_prefix(live)}{secrets.token_hex(4)}"
+    name = _scratch_name(live, secrets.token_hex(4))
     try:
         _create(name, locale)
         run("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", name)
@@ -164,8 +165,16 @@ def beside(live: str, ending: str) -> str:
     return live.encode()[:room].decode(errors="ignore") + ending
 
 
-def _prefix(live: str) -> str:
-    return beside(live, "_scratch_xxxxxxxx")[: -len("xxxxxxxx")]
+def _scratch_name(live: str, draw: str) -> str:
+    """Return a scratch database's name, which says whose it is even where that name was shortened."""
+    return beside(live, f"_scratch_{zlib.crc32(live.encode()):08x}_{draw}")
+
+
+def _left_scratch(live: str) -> list[str]:
+    """Return the scratch databases of dead runs; one that only begins like them is somebody's own."""
+    prefix = _scratch_name(live, "x" * 8)[:-8]
+    found = ask("SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY 1", prefix)
+    return [name for (name,) in found if re.fullmatch(r"[0-9a-f]{8}", name.removeprefix(prefix))]
 
 
 def _create(name: str, locale: Sequence[str]) -> None:

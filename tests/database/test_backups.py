@@ -25,7 +25,7 @@ from core.backups.making import back_up
 from core.backups.postgres_client import client_program, dump
 from core.backups.restore import restore_database
 from core.backups.sealed_backup import open_backup, write_backup
-from core.backups.server import only_one, parameters_for
+from core.backups.server import beside, only_one, parameters_for, scratch_database
 from core.database_roles import as_owner_of
 from core.models import AccessLog
 from core.state import state_hash
@@ -341,6 +341,32 @@ def test_files_that_are_no_backups_are_refused_in_a_line(live: str, tmp_path: Pa
     (tmp_path / "notes.txt").write_text("no backup at all")
     for path in (tmp_path / "notes.txt", tmp_path / "missing.backup", tmp_path):
         assert str(path) in str(refusal("restore_database", path, "--yes"))
+
+
+def test_a_pipe_is_refused_before_anybody_writes_into_it(live: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.backup")
+    for path in (tmp_path / "pipe.backup", Path(os.devnull)):
+        assert "is a pipe or device" in str(refusal("verify_backup", path, "--quick"))
+
+
+def test_databases_of_others_with_names_like_those_of_scratch_stay(live: str, settings: Any) -> None:
+    longest = "a" * 62
+    others = [f"{live}_scratch_of_analysts", f"{live}_scratch_{'0' * 8}", beside(longest + "b", f"_scratch_{'0' * 8}")]
+    with connected_to("postgres"):
+        for name in others:
+            on_server("CREATE DATABASE {}", name)
+    try:
+        for name in (live, longest + "a", longest + "b"):
+            with only_one(name), scratch_database(name, locale=[]) as mine:
+                assert mine in databases()
+                for other in {live, longest + "a", longest + "b"} - {name}:
+                    with only_one(other):
+                        pass
+                assert mine in databases()
+        assert set(others) <= set(databases())
+    finally:
+        for name in others:
+            on_server("DROP DATABASE {}", name)
 
 
 def test_a_directory_that_cannot_be_written_is_named(live: str, tmp_path: Path, settings: Any) -> None:
