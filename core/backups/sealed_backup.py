@@ -6,7 +6,9 @@ from a damaged file. Every sealed part is bound to the header; the manifest hold
 
 import hmac
 import json
+import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,10 +98,13 @@ class _Hashed:
 def open_backup(path: Path, *, keys: Sequence[str]) -> Iterator[SealedBackup]:
     """Give a backup with its manifest, opened with whichever of the keys sealed it; raises BackupError."""
     try:
-        stream = path.open("rb")
+        # a pipe would wait for whoever writes into it
+        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
     except OSError as error:
         raise BackupError(f"{path}: cannot be read ({error.strerror}); see backup_database --list") from None
     with stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise BackupError(f"{path}: is a pipe or device; name a file, see backup_database --list")
         try:
             opened = _read(path, stream, keys)
         except OSError as error:
