@@ -83,5 +83,6 @@ def _describe_holder(asking: "psycopg.Connection[tuple[object, ...]]", number: i
     row = asking.execute(_HOLDER, _halves(number)).fetchone()
     _, _, holder = str(row[0] if row else "").partition(f" {name} ")
     pid, _, host = holder.partition(" ")
-    since = f", since {row[1]:%Y-%m-%d %H:%M:%S %Z}" if row else ""
+    # when a session of another role began is hidden: of the owner, who migrates a legacy database or rotates keys
+    since = f", since {row[1]:%Y-%m-%d %H:%M:%S %Z}" if row and row[1] else ""
     return f"on {host or '?'}, pid {pid or '?'}{since}"

@@ -21,6 +21,7 @@ from core.backups.making import back_up
 from core.backups.restore import restore_database
 from core.embedded_postgres import stop, url
 from core.state import state_hash
+from etl.lock import LOCK
 from tests.backups_world import change_something, connected_to, databases, drop_all, fill_pristine
 from tests.faults.world import all_or_sample, at_statement, in_child, in_full
 from tests.production import ROOT, environment, on, start_postgres
@@ -149,6 +150,14 @@ def test_the_roles_of_production_restore_while_somebody_works(production: Produc
         assert site.execute(may).fetchone() == (True, False)
         public = "SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = 'gvrc_admin' AND grantee = 0"
         assert site.execute(public).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("role", ["DATABASE_OWNER_URL", "DATABASE_URL"])
+def test_an_import_beside_a_lock_of_either_role_ends_as_one_beside_another(role: str, production: Production) -> None:
+    with psycopg.connect(production.urls[role], autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        code, _, errors = production.manage("import_facilities")
+    assert (code, len(errors.splitlines())) == (3, 1), errors
 
 
 @in_full
