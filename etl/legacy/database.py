@@ -3,16 +3,19 @@
 import hashlib
 import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from etl.errors import EtlError
+from etl.stages import clean
 from etl.stages.legacy import TABLES, columns_of, table_of, to_key
 
+_LONGEST_NAME = 100  # characters
 _PATIENCE = 5.0  # seconds: another program may be writing
 SQLITE = b"SQLite format 3\0"
 
@@ -65,7 +68,8 @@ class LegacyDatabase:
             if table and table not in self._tables:
                 self._look_at(table, name)
             else:
-                self.other_tables[name] = self._count(f"SELECT count(*) FROM {_quoted(name)}")  # noqa: S608 # nosec B608 # a quoted name
+                query = f"SELECT count(*) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # a quoted name
+                self.other_tables[shown_name(name, self.other_tables)] = self._count(query)
         if "facilities" not in self._tables:
             message = f"{self.name}: has no table of facilities; name the legacy registry's own database or export"
             raise LegacyFileError(message)
@@ -77,8 +81,8 @@ class LegacyDatabase:
         self._tables[table] = name, read
         for column in columns:
             if column not in read.values():
-                count = f"SELECT count({_quoted(column)}) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # quoted names
-                self.other_columns[f"{table}.{column}"] = self._count(count)
+                query = f"SELECT count({_quoted(column)}) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # quoted names
+                self.other_columns[shown_name(f"{table}.{column}", self.other_columns)] = self._count(query)
 
     def holds(self, table: str) -> bool:
         """Return whether the file has this table of the document."""
@@ -139,6 +143,13 @@ def _digest(row: LegacyRow) -> int:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def shown_name(name: str, known: Mapping[str, int]) -> str:
+    """Return a name of the file as a person may be shown it: one short line without contacts, and none of the known ones."""
+    shown = clean.mask(clean.to_line(clean.to_text(name))[:_LONGEST_NAME])
+    names = (shown if number == 1 else f"{shown} ({number})" for number in count(1))
+    return next(one for one in names if one not in known)
 
 
 def _damaged(name: str) -> LegacyFileError:

@@ -1,5 +1,6 @@
 """Legacy facilities with what belongs to them, as rows of ours: under their own keys, sealed where they are confidential."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import batched, count
@@ -30,6 +31,7 @@ from etl.stages.transform import standardise
 from facilities.models import Facility
 
 TABLE, SOURCE = "facilities", "legacy"
+_SHORTEST_NUMBER = 4  # characters of a registration number that tell one place from others
 _LONGEST = {
     "name": 255, "registration_number": 100, "town": 100, "level": 50, "ownership": 100, "opening_hours": 200, "website": 255,
 }  # fmt: skip
@@ -76,7 +78,8 @@ def _plan(row: LegacyRow, family: Family, ground: Ground, spoken_for: set[str]) 
         children[CONTACTS], in_name=record.contacts, is_hidden=record.is_confidential, ground=ground
     )
     position = read_position(children[POSITIONS], ground)
-    record = replace(record, facility_code=_code(row, staged, spot, ground, spoken_for))
+    tells = record.is_confidential and _tells_of_place(row, staged)
+    record = replace(record, facility_code=_code(row, staged, spot, ground, spoken_for, tells=tells))
     record = replace(
         record,
         key=f"id:{record.facility_code}",
@@ -154,18 +157,29 @@ def _why_no_county(row: LegacyRow) -> str:
     return f"no county can be told from its ward{f' {key}' if key is not None else ''}: give it a real one, and migrate again"
 
 
-def _code(row: LegacyRow, staged: StagedFacility, spot: Spot, ground: Ground, spoken_for: set[str]) -> str:
+def _tells_of_place(row: LegacyRow, staged: StagedFacility) -> bool:
+    """Return whether a code, which everybody reads, holds words of what a confidential place seals, or its number."""
+    code = to_words(row.values.get("facility_code")).upper()
+    words = re.findall(r"[A-Z]{4,}", f"{staged.name} {staged.address} {staged.town}".upper())
+    number = to_code(staged.registration_number)
+    return any(word in code for word in words) or (len(number) >= _SHORTEST_NUMBER and number in to_code(code))
+
+
+def _code(
+    row: LegacyRow, staged: StagedFacility, spot: Spot, ground: Ground, spoken_for: set[str], *, tells: bool
+) -> str:
     """Return the facility's code: its own, without what a code cannot have, else a new one that is always the same."""
     own = to_words(row.values.get("facility_code"))
     code = to_code(own)
     is_another_s = code in ground.codes or (code != own and code in spoken_for)
-    if not code or is_another_s:
+    if not code or is_another_s or tells:
         drawn = (
             facility_code(staged, source=SOURCE, key=key, county_code=spot.county)
             for key in (f"{row.label}|{number}" for number in count(1))
         )
         code = next(one for one in drawn if one not in ground.codes)
-        why = "another facility has its code" if is_another_s else "it has no code"
+        why = "its code tells of a confidential place" if tells else "it has no code"
+        why = "another facility has its code" if is_another_s else why
         ground.books.note(TABLE, row, f"{why}; it has a new one")
     elif code != own:
         ground.books.note(TABLE, row, f"its code was not written as codes are, and is {code}")

@@ -1,9 +1,11 @@
 """migrate_sqlite: every row of a legacy database lands or is listed, under its key, in one transaction, again and again."""
 
 import json
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,38 @@ def test_of_a_shelter_nothing_stands_in_plain_anywhere(registry: None, tmp_path:
     assert shelter.is_confidential
     assert shelter.open_columns().facility_name == SHELTER.name
     assert not leaks_in_database()
+
+
+def test_a_code_that_tells_of_a_shelter_is_not_kept_and_others_are(registry: None, tmp_path: Path) -> None:
+    shelter = {"facility_name": "Zebrafinch Haven", "facility_type": "Shelter", "registration_number": "QX/7788"}
+    rows = geography() | {
+        "facilities": [
+            facility(1, facility_code="ZEBRAFINCH01", **shelter),
+            facility(2, facility_code="KE-QX-7788", **shelter),
+            facility(3, facility_code="FAC-0003", **shelter),
+            facility(4, facility_code="HAVEN-CLINIC", facility_name="Haven Clinic", facility_type="Clinic"),
+        ]
+    }
+    summary = migrate_legacy(write_sqlite(tmp_path / "legacy.sqlite3", rows))
+    codes = dict(Facility.objects.values_list("pk", "facility_code"))
+    assert (codes[3], codes[4]) == ("FAC-0003", "HAVEN-CLINIC")
+    assert not [code for code in (codes[1], codes[2]) if "ZEBRA" in code or "7788" in code]
+    for key in (1, 2):
+        assert "its code tells of a confidential place" in said_of(summary["notes"], "facilities", key)
+    assert "zebra" not in "\n".join(lines(summary)).casefold()
+    assert migrate_legacy(tmp_path / "legacy.sqlite3")["totals"]["landed"] == 0
+
+
+def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path: Path) -> None:
+    path = write_sqlite(tmp_path / "legacy.sqlite3", geography() | {"facilities": [facility(1)]})
+    with closing(sqlite3.connect(path)) as legacy:
+        for name in ("\x1b[31mred\x07\nline", "house 0722 111 222", "x" * 5000, "y" * 5000):
+            legacy.execute(f'CREATE TABLE "{name}" (a)')
+            legacy.execute(f'ALTER TABLE facilities ADD COLUMN "{name}"')
+    summary = migrate_legacy(path, dry_run=True)
+    told = "\n".join([*summary["other_tables"], *summary["other_columns"], summary["file"]])
+    assert told.count("\n") == 8 + 3  # three columns of the document are read by nobody
+    assert not [odd for odd in ("\x1b", "\x07", "111 222", "x" * 200) if odd in told]
 
 
 @pytest.mark.parametrize(
