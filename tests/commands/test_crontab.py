@@ -105,6 +105,7 @@ ODD = (
     "A='kili'mani'",
     "A='kilimani\\'",
     "export A=kilimani",
+    "A=\0kilimani",  # grep takes the file for binary
 )
 
 

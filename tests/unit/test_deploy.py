@@ -155,6 +155,7 @@ FAKES = {
     "journalctl": r"""cat <<'LINES'
 Started GVRC Admin.
 {"event": "a batch failed", "level": "error", "code": "database-lost", "facility": "Kilimani Shelter", "run": 3}
+{"event": "Not Found: /call/0722100200/now", "level": "warning", "logger": "django.request"}
 {"event": "no secret is here", "level": "info"}
 other_services.json: a plain line with +254722100200
 LINES""",
@@ -181,6 +182,8 @@ def test_a_failure_is_told_by_mail_without_a_value_and_once(tmp_path: Path) -> N
     assert mail.startswith("To: me@example.or.ke\nSubject: gvrc-admin-import failed on ")
     assert "exit-code, exit status 4" in mail
     assert "  a batch failed (database-lost)\n" in mail
+    assert "  Not Found\n" in mail
+    assert "0722" not in mail
     assert "Kilimani" not in mail
     assert "254" not in mail
     assert "no secret" not in mail
