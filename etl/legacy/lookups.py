@@ -46,7 +46,7 @@ def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> 
     by_text = dict(lookup.code_by_text)
     for row in legacy.rows(table):
         books.read[table] += 1
-        name = to_words(row.values.get("name"))
+        name = _name(row)  # as it will stand, so that the next run finds it
         given = to_words(row.values.get("code"))
         code = by_text.get(clean.to_key(name), "") or by_text.get(clean.to_key(given), "")
         if not code and not clean.to_value(name):
@@ -66,6 +66,10 @@ def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> 
             books.note(table, row, f"'{clean.mask(name)}' was not in our list, and was added as {code}")
         matched[code] = row
     return matched
+
+
+def _name(row: LegacyRow) -> str:
+    return to_words(row.values.get("name"))[:_LONGEST_NAME].rstrip()
 
 
 def _point_to(table: str, row: LegacyRow, same: LegacyRow, books: Books) -> None:
@@ -92,8 +96,7 @@ def _land(
             stood = before.get(code) == pk
             (books.find if stood else books.land)(table, row, pk)
             continue
-        name = to_words(row.values.get("name"))[:_LONGEST_NAME]
-        added = model(pk=keys.take(row.key), code=code, aliases=[], **{NAME_COLUMNS[table]: name})
+        added = model(pk=keys.take(row.key), code=code, aliases=[], **{NAME_COLUMNS[table]: _name(row)})
         new.append(added)
         books.land(table, row, added.pk)
     written.write(new)

@@ -231,6 +231,18 @@ def test_a_code_that_tells_of_a_shelter_is_not_kept_and_others_are(registry: Non
     assert migrate_legacy(tmp_path / "legacy.sqlite3")["totals"]["landed"] == 0
 
 
+def test_a_lookup_with_a_name_that_is_cut_is_found_again(registry: None, tmp_path: Path) -> None:
+    names = [
+        {"category_id": 1, "category_name": f"{'prayer ' * 30}at night"},
+        {"category_id": 2, "category_name": "9" * 300},
+    ]
+    path = write_sqlite(
+        tmp_path / "legacy.sqlite3", geography() | {"service_categories": names, "facilities": [facility(1)]}
+    )
+    assert migrate_legacy(path)["tables"]["service_categories"]["landed"] == 2
+    assert migrate_legacy(path)["totals"]["landed"] == 0
+
+
 def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path: Path) -> None:
     path = write_sqlite(tmp_path / "legacy.sqlite3", geography() | {"facilities": [facility(1)]})
     with closing(sqlite3.connect(path)) as legacy:
