@@ -15,6 +15,7 @@ from etl.errors import EtlError
 from etl.stages import clean
 from etl.stages.legacy import TABLES, columns_of, table_of, to_key
 
+LARGEST_VALUE = 1 << 26  # bytes of a value, or of a row
 _LONGEST_NAME = 100  # characters
 _PATIENCE = 5.0  # seconds: another program may be writing
 SQLITE = b"SQLite format 3\0"
@@ -124,13 +125,13 @@ class LegacyDatabase:
                 row = dict(zip(names, values, strict=False))
                 yield LegacyRow(number, to_key(row.pop(TABLES[table].key, None)), row)
         except sqlite3.Error as error:
-            raise _damaged(self.name) from error
+            raise _unread(self.name, error) from error
 
     def _all(self, query: str) -> list[tuple[Any, ...]]:
         try:
             return self.connection.execute(query).fetchall()
         except sqlite3.Error as error:
-            raise _damaged(self.name) from error
+            raise _unread(self.name, error) from error
 
     def _count(self, query: str) -> int:
         return int(self._all(query)[0][0])
@@ -152,6 +153,14 @@ def shown_name(name: str, known: Mapping[str, int]) -> str:
     return next(one for one in names if one not in known)
 
 
+def _unread(name: str, error: sqlite3.Error) -> LegacyFileError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG:
+        return LegacyFileError(
+            f"{name}: a value in it is larger than {LARGEST_VALUE >> 20} MB; shorten it, and try again"
+        )
+    return _damaged(name)
+
+
 def _damaged(name: str) -> LegacyFileError:
     return LegacyFileError(
         f"{name}: the database is damaged; recover it (sqlite3 FILE .recover), and migrate what comes out"
@@ -171,6 +180,7 @@ def open_sqlite(path: Path) -> Iterator[LegacyDatabase]:
     except sqlite3.Error as error:
         raise _not_opened(path.name) from error
     try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)  # a computed column may say a gigabyte
         connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         try:
             connection.execute("BEGIN")
@@ -178,7 +188,7 @@ def open_sqlite(path: Path) -> Iterator[LegacyDatabase]:
         except sqlite3.OperationalError as error:
             raise _not_opened(path.name) from error
         except sqlite3.Error as error:
-            raise _damaged(path.name) from error
+            raise _unread(path.name, error) from error
         if not sound:
             raise _damaged(path.name)
         legacy = LegacyDatabase(path.name, digest, size, connection, remarks)

@@ -21,6 +21,7 @@ LAYOUT = Layout(("[]",), ("model", "pk", "fields"))
 _MEGABYTE = 1 << 20
 _PORTION = 5_000
 _LONGEST_LABEL = 100
+_MOST_COLUMNS = 1_000  # SQLite takes 2,000
 
 
 @contextmanager
@@ -123,6 +124,10 @@ class _Tables:
             known = self._columns[table] = {TABLES[table].key: None}
             self._connection.execute(f"CREATE TABLE {table} ({_quoted(TABLES[table].key)} BLOB)")
         for name in dict.fromkeys(names):
+            if len(known) >= _MOST_COLUMNS:
+                raise LegacyFileError(
+                    f"{table}: the objects have more than {_MOST_COLUMNS:,} different fields; is this dumpdata?"
+                )
             if name not in known:
                 self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {_quoted(name)} BLOB")
                 known[name] = None

@@ -18,6 +18,7 @@ from core.models import AuditEntry, User
 from core.state import state_hash
 from etl.errors import UnknownRunError
 from etl.explain import explain
+from etl.legacy.database import LegacyFileError
 from etl.legacy.migration import migrate_legacy
 from etl.legacy.rows import MODELS
 from etl.legacy.telling import lines
@@ -243,6 +244,14 @@ def test_a_lookup_with_a_name_that_is_cut_is_found_again(registry: None, tmp_pat
     assert migrate_legacy(path)["totals"]["landed"] == 0
 
 
+def test_a_value_that_a_small_file_computes_does_not_fill_the_memory(registry: None, tmp_path: Path) -> None:
+    path = write_sqlite(tmp_path / "legacy.sqlite3", geography() | {"facilities": [facility(1)]})
+    with closing(sqlite3.connect(path)) as legacy:
+        legacy.execute("ALTER TABLE facilities ADD COLUMN town TEXT GENERATED ALWAYS AS (hex(zeroblob(400000000)))")
+    with pytest.raises(LegacyFileError, match="larger than 64 MB"):
+        migrate_legacy(path)
+
+
 def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path: Path) -> None:
     path = write_sqlite(tmp_path / "legacy.sqlite3", geography() | {"facilities": [facility(1)]})
     with closing(sqlite3.connect(path)) as legacy:
@@ -264,6 +273,11 @@ def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path:
         ("cut", b"SQLite format 3\0" + b"\0" * 200, "damaged"),
         ("others.json", b'[{"model": "a.b", "pk": 1, "fields": {}}]', "no table of facilities"),
         ("deep.json", b"[" * 100_000, "deep"),
+        (
+            "wide.json",
+            json.dumps([{"model": "x.facility", "pk": 1, "fields": {f"f{n}": n for n in range(3000)}}]).encode(),
+            "different fields",
+        ),
         ("nan.json", b'[{"model": "x.facility", "pk": NaN, "fields": {}}]', "NaN"),
     ],
 )
