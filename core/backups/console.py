@@ -96,5 +96,6 @@ def told_of_restore(done: Restored) -> Iterator[str]:
         yield "undone: what was decided since, such as who left safeguarding and what turned confidential (docs/backups.md)"
     if done.kept:
         yield f"what stood there is kept as {done.kept}; to go back: {MANAGE} restore_database --back {done.kept}"
-        yield f'to drop it, once all is well, as the owner: DROP DATABASE "{done.kept}"'
+        quoted = done.kept.replace('"', '""')
+        yield f'to drop it, once all is well, as the owner: DROP DATABASE "{quoted}"'
     yield f"next: look at the site, and run {MANAGE} state_hash"
