@@ -1,5 +1,6 @@
 """Metrics: what they say, that success alone moves the time of success, and that alerts and docs speak of what is written."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -161,6 +162,14 @@ def test_the_file_is_whole_and_readable_for_others(imported: dict[str, Any], tmp
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="make the folder"):
         write_metrics(tmp_path / "no" / "gvrc.prom")
+
+
+def test_a_pipe_or_device_is_left_as_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(OutputError, match="no regular file"):
+            write_metrics(path)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_the_command_prints_or_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
