@@ -18,6 +18,7 @@ from core.key_guard import check_keys
 
 MEGABYTE = 1_000_000
 MOST_NAMED = 5
+AHEAD = timedelta(hours=1)  # two machines' clocks may differ
 
 
 def look_at_database() -> Verdict:
@@ -95,6 +96,11 @@ def look_at_backups() -> Verdict:
         if now - _born() <= oldest:
             return healthy("none yet: the registry is new")
         return unhealthy("none yet: run `manage.py backup_database`, and schedule it")
+    if made - now > AHEAD:
+        return unhealthy(
+            f"the last proven one is of {made:%Y-%m-%d}, which is to come: set the clock right,"
+            " and take that file out of BACKUP_DIR"
+        )
     age = f"the last proven one is {hours(now - made)} old"
     if now - made > oldest:
         return unhealthy(

@@ -154,7 +154,8 @@ def remove_old(now: datetime) -> list[str]:
     days: int = settings.BACKUP_RETENTION_DAYS
     removed = []
     for file in proven_backups()[:-1] if days else []:
-        if file.made_at < now - timedelta(days=days) and _begins_as_backup(file.path):
+        age_days = (now - file.made_at) / timedelta(days=1)  # of any number of days: `now` minus a million is no date
+        if age_days > days and _begins_as_backup(file.path):
             file.path.unlink(missing_ok=True)
             file.copy.unlink(missing_ok=True)
             removed.append(file.path.name)

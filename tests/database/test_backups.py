@@ -431,6 +431,8 @@ def test_old_backups_go_and_the_newest_stays(live: str, kept_backup: Path, setti
     (settings.BACKUP_DIR / "gvrc-admin-notes.backup").write_text("mine")
     settings.BACKUP_RETENTION_DAYS = 0
     assert remove_old(now) == []
+    settings.BACKUP_RETENTION_DAYS = 10**12
+    assert remove_old(now) == []
     settings.BACKUP_RETENTION_DAYS = 30
     assert remove_old(now) == [older.name]
     assert [path.exists() for path in (older, copy_of(older), newer, foreign)] == [False, False, True, True]

@@ -113,6 +113,12 @@ def test_an_old_backup_is_unhealthy_until_a_new_one_is_made(backups: Callable[[t
     assert verdict("backups") == healthy("the last proven one is 5 min old")
 
 
+def test_a_backup_of_a_clock_that_was_wrong_does_not_keep_the_check_quiet(backups: Callable[[timedelta], None]) -> None:
+    backups(timedelta(minutes=5))
+    backups(timedelta(days=-400))
+    assert is_ill("backups", "which is to come", "set the clock right")
+
+
 def test_a_registry_that_is_not_new_wants_a_backup(backups: Callable[[timedelta], None]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL ROLE NONE; UPDATE django_migrations SET applied = applied - interval '27 hours'")
