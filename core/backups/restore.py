@@ -89,6 +89,7 @@ def swap_back(kept: str, *, confirm: Confirm) -> Restored:
             raise BackupError(f"there is no database {kept} that a restore of {live} kept: see the last lines of that")
         confirm(live, f"what {kept} holds")
         refuse_beside_work(live)
+        grant_entrance(kept, live=live)
         return Restored(live, swap_in(kept, live=live), {}, is_migrated=False)
 
 

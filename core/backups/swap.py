@@ -26,6 +26,7 @@ WHERE datname = %s AND grantee <> datdba AND privilege_type IN ('CONNECT', 'TEMP
 def swap_in(database: str, *, live: str) -> str | None:
     """Return the name under which the live database stays, None where there was none; the other one has its name now.
 
+    What stays is its owner's alone: of a place that turns confidential later, it goes on telling where that is.
     Sessions in either are ended, and new ones wait until it is done. Raises BackupError where one cannot be ended.
     """
     kept = _free_name(live) if exists(live) else None
@@ -34,6 +35,7 @@ def swap_in(database: str, *, live: str) -> str | None:
         with _ending_sessions([live, database]), transaction.atomic():
             if kept:
                 run("ALTER DATABASE {} RENAME TO {}", live, kept)
+                _close_entrance(kept)
             run("ALTER DATABASE {} RENAME TO {}", database, live)
     except DatabaseError as error:
         if sqlstate_of(error) != _IN_USE:
@@ -56,6 +58,12 @@ def grant_entrance(database: str, *, live: str) -> None:
     granted |= {(str(name), "CONNECT") for (name,) in reader}
     for name, right in sorted(granted):
         run(f"GRANT {right} ON DATABASE {{}} TO {{}}", database, name)
+
+
+def _close_entrance(database: str) -> None:
+    run("REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
+    for name in sorted({str(name) for name, _ in ask(_PRIVILEGES, database)}):
+        run("REVOKE ALL ON DATABASE {} FROM {}", database, name)
 
 
 def was_kept(name: str, *, live: str) -> bool:

@@ -152,6 +152,24 @@ def test_the_roles_of_production_restore_while_somebody_works(production: Produc
         assert site.execute(public).fetchone() == (0,)
 
 
+def test_what_a_restore_keeps_is_its_owners_alone_until_it_goes_back(production: Production) -> None:
+    def enters(database: str) -> set[str]:
+        with psycopg.connect(url(production.server, "postgres")) as superuser:
+            asked = "SELECT name FROM unnest(%s::text[]) AS name WHERE has_database_privilege(name, %s, 'CONNECT')"
+            names = ["gvrc_owner", "gvrc_app", "gvrc_read"]
+            return {name for (name,) in superuser.execute(asked, [names, database])}
+
+    code, said, errors = production.manage("restore_database", production.backup, "--yes")
+    assert code == 0, errors
+    kept = said.split("is kept as ")[1].split(";")[0]
+    assert enters(kept) == {"gvrc_owner"}
+    assert enters("gvrc_admin") == {"gvrc_owner", "gvrc_app", "gvrc_read"}
+    code, _, errors = production.manage("restore_database", "--back", kept, "--yes")
+    assert code == 0, errors
+    assert enters("gvrc_admin") == {"gvrc_owner", "gvrc_app", "gvrc_read"}
+    assert production.manage("state_hash")[0] == 0
+
+
 @pytest.mark.parametrize("role", ["DATABASE_OWNER_URL", "DATABASE_URL"])
 def test_an_import_beside_a_lock_of_either_role_ends_as_one_beside_another(role: str, production: Production) -> None:
     with psycopg.connect(production.urls[role], autocommit=True) as other:
