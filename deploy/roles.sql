@@ -35,7 +35,9 @@ REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE :"database" TO :"application";
 GRANT CONNECT ON DATABASE :"database" TO :"reader";
 
--- whoever reads cannot hold up who works; a session may raise these for itself, and gains no right by it
+-- whoever reads does not hold up who works by mistake; a session may raise these for itself, and gains no right by it. By intent
+-- it can: PostgreSQL lets every role take an advisory lock, and an import then ends with 3. Who holds one, as the owner:
+--   SELECT usename, pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory';   then pg_terminate_backend(pid)
 ALTER ROLE :"reader" CONNECTION LIMIT 5;
 ALTER ROLE :"reader" SET default_transaction_read_only = on;
 ALTER ROLE :"reader" SET statement_timeout = '60s';
