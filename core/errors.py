@@ -1,4 +1,17 @@
-"""What our own errors have in common."""
+"""What our own errors have in common, and what commands end with."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command ends with: cron jobs and monitoring read it."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    WRONG_USAGE = 2
+    LOCK_HELD = 3
+    BEYOND_GATE = 4
+    INTERRUPTED = 5
 
 
 class ExplainedError(Exception):

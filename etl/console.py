@@ -17,8 +17,9 @@ from rich.table import Table
 
 from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
+from core.errors import ExitCode
 from core.installation import IS_SERVER, MANAGE
-from etl.errors import EtlError, ExitCode, OutputError
+from etl.errors import EtlError, OutputError
 from etl.quality_reporting import read_report, was_measured
 from etl.rejects import find_waiting
 from etl.stages import quality_page

@@ -1,19 +1,6 @@
 """The errors of a broken world. What is wrong with the data is a Finding, never an exception."""
 
-from enum import IntEnum
-
-from core.errors import ExplainedError
-
-
-class ExitCode(IntEnum):
-    """What a command ends with: cron jobs and monitoring read it."""
-
-    SUCCESS = 0
-    FAILURE = 1
-    WRONG_USAGE = 2
-    LOCK_HELD = 3
-    BEYOND_GATE = 4
-    INTERRUPTED = 5
+from core.errors import ExitCode, ExplainedError
 
 
 class EtlError(ExplainedError):

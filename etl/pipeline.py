@@ -11,10 +11,11 @@ import structlog
 from django.db import DatabaseError, InterfaceError
 
 from core.access import log_access
+from core.errors import ExitCode
 from core.key_guard import check_keys
 from core.models import User
 from core.statistics import refresh_statistics
-from etl.errors import EtlError, ExitCode, UnknownSourceError
+from etl.errors import EtlError, UnknownSourceError
 from etl.fingerprint import pipeline_fingerprint
 from etl.ledger import stage_source
 from etl.load import load_pending

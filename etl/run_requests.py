@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from core.advisory_locks import LockTakenError, advisory_lock, is_taken
 from core.database_errors import kind_of
+from core.errors import ExitCode
 from core.key_guard import KeysDoNotFitError
 from core.models import User
 from core.roles import Action, may
-from etl.errors import ChangedFileError, EtlError, ExitCode, LockHeldError, NotAllowedError
+from etl.errors import ChangedFileError, EtlError, LockHeldError, NotAllowedError
 from etl.models import ImportRun, RunRequest
 from etl.pipeline import ImportOptions, import_facilities
 from etl.preview import preview_run, preview_undo

@@ -11,8 +11,9 @@ import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from core.errors import ExitCode
 from core.models import User
-from etl.errors import EtlError, ExitCode, SupersededError
+from etl.errors import EtlError, SupersededError
 from etl.metrics import write_after_run
 from etl.models import ImportRun
 from etl.resilience import with_retries

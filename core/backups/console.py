@@ -8,13 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from core.backups.errors import INTERRUPTED, BackupError
+from core.backups.errors import BackupError
 from core.backups.making import Made
 from core.backups.restore import Restored
+from core.errors import ExitCode
 from core.installation import MANAGE
 from core.interruptions import interrupted_once
-
-WRONG_USAGE = 2
 
 
 class Shown:
@@ -43,7 +42,7 @@ def at_work(*, is_quiet: bool) -> Iterator[Shown]:
             yield shown
     except KeyboardInterrupt:
         raise BackupError(
-            "interrupted: nothing is left behind, nothing was changed; run it again", returncode=INTERRUPTED
+            "interrupted: nothing is left behind, nothing was changed; run it again", returncode=ExitCode.INTERRUPTED
         ) from None
     finally:
         shown.pause()
@@ -55,7 +54,9 @@ def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, str], 
     Raises BackupError, exit code 2, where nobody can be asked.
     """
     if not is_sure and not sys.stdin.isatty():
-        raise BackupError("nobody is there to be asked: say --yes if this is to be done", returncode=WRONG_USAGE)
+        raise BackupError(
+            "nobody is there to be asked: say --yes if this is to be done", returncode=ExitCode.WRONG_USAGE
+        )
 
     def confirm(database: str, what: str) -> None:
         if is_sure:

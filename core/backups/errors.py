@@ -2,9 +2,7 @@
 
 from django.core.management import CommandError
 
-from core.errors import ExplainedError
-
-FAILURE, LOCK_HELD, INTERRUPTED = 1, 3, 5  # exit codes
+from core.errors import ExitCode, ExplainedError
 
 
 class BackupError(ExplainedError, CommandError):
@@ -15,5 +13,5 @@ class BackupError(ExplainedError, CommandError):
 
     code = "backup-failed"
 
-    def __init__(self, message: str, *, returncode: int = FAILURE) -> None:
+    def __init__(self, message: str, *, returncode: int = ExitCode.FAILURE) -> None:
         CommandError.__init__(self, message, returncode=returncode)

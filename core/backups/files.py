@@ -17,8 +17,9 @@ from typing import Any
 
 from django.conf import settings
 
-from core.backups.errors import LOCK_HELD, BackupError
+from core.backups.errors import BackupError
 from core.backups.sealed_backup import MAGIC
+from core.errors import ExitCode
 
 NAME = re.compile(r"gvrc-admin-(\d{8}T\d{6}Z)(?:-(\d+))?\.backup")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -111,7 +112,9 @@ def locked_directory() -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 200).decode(errors="replace").strip()
-            raise BackupError(f"another backup is at work {holder}; wait for it to end", returncode=LOCK_HELD) from None
+            raise BackupError(
+                f"another backup is at work {holder}; wait for it to end", returncode=ExitCode.LOCK_HELD
+            ) from None
         with suppress(OSError):  # a full disk: who holds it is not worth an error
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _holder(), 0)

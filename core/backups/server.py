@@ -18,12 +18,12 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from psycopg import sql
 
 from core.advisory_locks import LockTakenError, advisory_lock
-from core.backups.errors import INTERRUPTED, LOCK_HELD, BackupError
+from core.backups.errors import BackupError
 from core.database_errors import kind_of, sqlstate_of
 from core.database_roles import as_owner_of
 from core.embedded_backend.base import embedded_server
 from core.embedded_postgres import ensure_role
-from core.errors import ExplainedError
+from core.errors import ExitCode, ExplainedError
 
 MAINTENANCE = "postgres"
 _LOCK = 0x47565242 << 32  # "GVRB", then the database's name
@@ -62,7 +62,7 @@ def explained(place: Path) -> Iterator[None]:
             else "mend that, and run it again"
         )
         message = f"the database failed ({kind_of(error)}): {hint}"
-        raise BackupError(message, returncode=INTERRUPTED if is_away else 1) from None
+        raise BackupError(message, returncode=ExitCode.INTERRUPTED if is_away else ExitCode.FAILURE) from None
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise BackupError(f"{place}: {why}: make room there, or mend its rights; nothing was changed") from None
@@ -82,7 +82,7 @@ def only_one(live: str) -> Iterator[None]:
                 yield
         except LockTakenError as error:
             message = f"another backup or restore is at work {error}; wait for it to end"
-            raise BackupError(message, returncode=LOCK_HELD) from None
+            raise BackupError(message, returncode=ExitCode.LOCK_HELD) from None
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def refuse_beside_work(live: str) -> None:
     ((name,),) = at_work
     who = f" ({name})" if name else ""
     message = f"an import or a rotation of keys is at work in {live}{who}; wait for it to end"
-    raise BackupError(message, returncode=LOCK_HELD)
+    raise BackupError(message, returncode=ExitCode.LOCK_HELD)
 
 
 def parameters_for(database: str) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.test import override_settings
 
+from core.errors import ExitCode
 from docs.generate.code import Code
 from docs.generate.exit_codes import exit_codes_of
 from docs.generate.json_shapes import print_examples, shape_in_lines
 from docs.generate.markdown import code_span, table
 from docs.generate.modules import APPS
-from etl.errors import ExitCode
 
 PATH = "commands.md"
 MEANINGS: Mapping[ExitCode, str] = {

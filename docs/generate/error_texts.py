@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 
 from core.errors import ExplainedError
 from docs.generate.code import VARIES, Code
+from docs.generate.exit_codes import given_codes
 from docs.generate.markdown import code_span, table
 from docs.generate.modules import Call
 
@@ -118,23 +119,13 @@ def _said(node: ast.expr | None, call: Call, code: Code) -> Iterator[str]:
 
 def _exit_code(error: type[Exception], call: Call) -> str:
     if given := call.argument("returncode"):
-        return " or ".join(sorted(_given_codes(given, call)))
+        return " or ".join(map(str, sorted(given_codes(given, call.place.module))))
     if issubclass(error, argparse.ArgumentTypeError):
         return "2"
     if hasattr(error, "exit_code"):
         stated: Any = error.exit_code
         return str(int(stated))
     return "1" if issubclass(error, CommandError | ImproperlyConfigured | ExplainedError) else "-"
-
-
-def _given_codes(given: ast.expr, call: Call) -> set[str]:
-    """Return what an exit code that stands in a call may be: a number, a constant's name, or one of two."""
-    if isinstance(given, ast.IfExp):
-        return _given_codes(given.body, call) | _given_codes(given.orelse, call)
-    if isinstance(given, ast.Name):
-        return {str(int(getattr(call.place.module.loaded, given.id)))}
-    assert isinstance(given, ast.Constant), ast.dump(given)
-    return {str(given.value)}
 
 
 def _bare(text: str) -> str:

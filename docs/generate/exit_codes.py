@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
+from core.errors import ExitCode
 from docs.generate.code import Code
 from docs.generate.modules import APPS, Module
-from etl.errors import ExitCode
 
 ALWAYS = {ExitCode.SUCCESS, ExitCode.FAILURE, ExitCode.WRONG_USAGE}
 
@@ -56,11 +56,18 @@ def _stated(node: ast.AST, place: Module) -> Iterator[int]:
                     yield int(error.exit_code)
                 for keyword in child.keywords:
                     if keyword.arg == "returncode":
-                        yield from (_number(part, place) for part in ast.walk(keyword.value))
+                        yield from given_codes(keyword.value, place)
             case ast.Attribute():
                 value = place.value_of(ast.unparse(child))
                 if isinstance(value, ExitCode):
                     yield int(value)
+
+
+def given_codes(node: ast.expr, place: Module) -> set[int]:
+    """Return the exit codes that an argument `returncode` may come to: one, or both of an `if ... else`."""
+    if isinstance(node, ast.IfExp):
+        return given_codes(node.body, place) | given_codes(node.orelse, place)
+    return {_number(node, place)}
 
 
 def _number(node: ast.AST, place: Module) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from etl.errors import ExitCode
+from core.errors import ExitCode
 from etl.stages.quality import misses_target
 
 

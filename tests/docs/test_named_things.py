@@ -11,10 +11,11 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from benchmarks import options as benchmark_options
+from core.errors import ExitCode
 from core.roles import ROLES
 from docs.generate.code import VARIES, Code
 from docs.generate.commands import MEANINGS, find_commands
-from docs.generate.error_texts import find_codes, find_error_texts
+from docs.generate.error_texts import ErrorText, find_codes, find_error_texts
 from docs.generate.modules import APPS, ROOT
 from docs.generate.rules import find_rules
 from docs.generate.settings import find_settings
@@ -22,7 +23,6 @@ from facilities.models import Lookup
 from tests.docs.pages import PAGES, WRITTEN, blocks_of, prose_of, relative
 
 CODE = Code()
-# written by another part of the project: a link to one of these may wait for it
 # of programs that are not ours
 FOREIGN_OPTIONS = {
     "--nthreads", "--seed", "--full", "--quick", "--only", "--quietly", "--deploy-hook", "--collector.textfile.directory",
@@ -182,6 +182,13 @@ def test_the_readme_has_the_exit_codes_of_the_program() -> None:
     assert rows == {str(int(code)): meaning for code, meaning in MEANINGS.items()}
 
 
+def test_the_exit_code_of_an_error_is_the_one_that_it_is_raised_with() -> None:
+    stated = {found.text: found.exit_code for found in error_texts()}
+    assert stated["another backup is at work ...; wait for it to end"] == str(int(ExitCode.LOCK_HELD))
+    assert stated["the database failed (...): mend that, and run it again"] == "1 or 5"
+    assert stated["name a FILE, or a database after --back"] == str(int(ExitCode.WRONG_USAGE))
+
+
 @every_page
 def test_every_exit_code_exists(page: Path) -> None:
     known = {str(int(code)) for code in MEANINGS}
@@ -239,5 +246,5 @@ def test_every_text_that_is_quoted_is_one_of_the_program(page: Path, quote: str)
 
 
 @cache
-def error_texts() -> frozenset[object]:
+def error_texts() -> frozenset[ErrorText]:
     return frozenset(find_error_texts(CODE))

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.urls import reverse
 
-from etl.errors import ExitCode
+from core.errors import ExitCode
 from tests.production import ROOT, certificate
 
 DEPLOY = ROOT / "deploy"

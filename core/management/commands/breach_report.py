@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from core.breach import as_json, as_lines, find_looks
+from core.errors import ExitCode
 from core.models import User
 
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if options["user"] and not User.objects.filter(username=options["user"]).exists():
-            raise CommandError(f"there is no user '{options['user']}'", returncode=2)
+            raise CommandError(f"there is no user '{options['user']}'", returncode=ExitCode.WRONG_USAGE)
         report = as_json(find_looks(since=options["since"], until=options["until"], user=options["user"]))
         self.stdout.write(json.dumps(report, indent=1) if options["json"] else "\n".join(as_lines(report)))
 

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core.backups.console import asking, at_work, told_of_restore
 from core.backups.files import named_backup
 from core.backups.restore import restore_database, swap_back
+from core.errors import ExitCode
 
 
 class Command(BaseCommand):
@@ -24,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if bool(options["file"]) == bool(options["back"]):
-            raise CommandError("name a FILE, or a database after --back", returncode=2)
+            raise CommandError("name a FILE, or a database after --back", returncode=ExitCode.WRONG_USAGE)
         with at_work(is_quiet=options["quiet"]) as progress:
             confirm = asking(self.stdout, progress, is_sure=options["yes"])
             if options["back"]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from core.errors import ExitCode
 from etl.console import run_with_exit_code, show_progress
-from etl.errors import ExitCode
 from etl.legacy.migration import migrate_legacy
 from etl.legacy.telling import beyond, tell, write_migration_report
 from etl.stages.gates import RejectLimit

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.errors import ExitCode
 from core.roles import IMPORT_USER
 from facilities.asking import ask_for_help, find_user
 from facilities.find_help import DEFAULT_LIMIT
@@ -34,5 +35,5 @@ class Command(BaseCommand):
             wanted = read_request(options["service"], **places, limit=options["limit"])
             answer = ask_for_help(wanted, user=find_user(options["user"]))
         except HelpRequestError as error:
-            raise CommandError(str(error), returncode=2) from error
+            raise CommandError(str(error), returncode=ExitCode.WRONG_USAGE) from error
         self.stdout.write(json.dumps(as_json(answer), indent=1) if options["json"] else "\n".join(as_lines(answer)))
