@@ -1,9 +1,7 @@
 """What a person at the terminal sees of a run: progress, the summary table, one clear line for what went wrong."""
 
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
 from core.errors import ExitCode
 from core.installation import IS_SERVER, MANAGE
+from core.interruptions import interrupted_once
 from etl.errors import EtlError, OutputError
 from etl.quality_reporting import read_report, was_measured
 from etl.rejects import find_waiting
@@ -37,7 +36,7 @@ class Stream(Protocol):
 def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa: PLR0911 - one return for each code
     """Return the exit code of the work; every error ends as one line, its traceback in the log only."""
     try:
-        with _termination_as_interrupt():
+        with interrupted_once():  # the open batch is rolled back
             return work()
     except EtlError as error:
         stderr.write(str(error))
@@ -84,23 +83,6 @@ _WORLD_FAULTS = {
     "25006": "the database is read-only; connect to the primary server, or end its maintenance, then import again",
     "42501": "the database role may not write; run `manage.py migrate` as the owner (DATABASE_OWNER_URL), then import again",
 }
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM (systemd, cron's timeout) end the work as Ctrl-C does: the open batch is rolled back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What ends an import from outside (kill, SIGTERM, Ctrl-C, a lost backend, a server that stops) is made good by the next one."""
+"""What ends an import from outside (kill, signals, a lost terminal or backend, a stopped server) is made good by the next one."""
 
 import json
 import os
@@ -90,8 +90,9 @@ def manage(database_url: str, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def _hear_interrupts() -> None:
-    """Hear Ctrl-C in the child: a shell lets what it starts in the background ignore it, and that is inherited."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Hear these in the child: a shell lets what it starts in the background, or by nohup, ignore them; that is inherited."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def finished(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -110,7 +111,7 @@ def url_of_test_database() -> str:
     return embedded_postgres.url(embedded_server(connection.settings_dict), name)
 
 
-@pytest.mark.parametrize("number", all_or_sample([signal.SIGTERM, signal.SIGINT], [signal.SIGTERM]))
+@pytest.mark.parametrize("number", all_or_sample([signal.SIGTERM, signal.SIGINT, signal.SIGHUP], [signal.SIGTERM]))
 def test_a_signal_ends_an_import_with_5_and_resume_finishes_it(
     number: signal.Signals, undisturbed: Undisturbed
 ) -> None:
