@@ -4,11 +4,15 @@ import getpass
 import socket
 from typing import Any
 
+import structlog
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 
 from core.client_address import UNKNOWN, client_address
+from core.database_errors import kind_of
 from core.models import AccessLog, User
 
+log = structlog.get_logger(__name__)
 Result = AccessLog.Result
 
 
@@ -34,6 +38,14 @@ def log_access(
         count=count,
         ip=_address(request),
     )
+
+
+def note_access(action: str, resource: str, *, count: int) -> None:
+    """Write what a command did and cannot take back: where the log cannot be written, that is a warning."""
+    try:
+        log_access(None, action, resource, count=count)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("not noted in the access log", code="access-not-noted", step=action, reason=kind_of(error))
 
 
 def _address(request: HttpRequest | None) -> str | None:

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
-from core.access import log_access
+from core.access import note_access
 from core.backups.errors import BackupError
 from core.backups.facts import read_facts, snapshot
 from core.backups.files import PARTIAL, locked_directory, new_path, remove_leftovers, remove_old, sync_directory
@@ -25,11 +24,8 @@ from core.backups.postgres_client import client_program, dump, version_of
 from core.backups.proof import Progress, restored
 from core.backups.sealed_backup import open_backup, write_backup
 from core.backups.server import exists, explained, only_one, parameters_for, server_version
-from core.database_errors import kind_of
 from core.database_roles import as_owner_of
 from core.interruptions import hear_no_more
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ def back_up(*, progress: Progress = lambda _: None) -> Made:
             sync_directory()
             write_copy(path, manifest)
             with as_owner_of(live):
-                _note(path, manifest)
+                note_access("backup", path.name, count=manifest["rows"])
         removed = remove_old(datetime.now(UTC))
     return Made(path, manifest, removed)
 
@@ -105,14 +101,6 @@ def _write(partial: Path, live: str, *, key: str, progress: Progress) -> dict[st
 
 def _created(path: Path) -> Any:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
-
-
-def _note(path: Path, manifest: dict[str, Any]) -> None:
-    """Write the backup into the access log; a backup that could not be noted is a backup all the same."""
-    try:
-        log_access(None, "backup", path.name, count=manifest["rows"])
-    except (DatabaseError, InterfaceError) as error:
-        log.warning("backup not noted in the access log", code="access-not-noted", reason=kind_of(error))
 
 
 def _project_version() -> str:

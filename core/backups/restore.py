@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
-from core.access import log_access
+from core.access import note_access
 from core.backups.errors import BackupError
 from core.backups.facts import code_migrations
 from core.backups.keys import backup_keys
@@ -19,10 +18,8 @@ from core.backups.proof import Progress, restored
 from core.backups.sealed_backup import open_backup
 from core.backups.server import explained, only_one, refuse_beside_work, refuse_missing_roles
 from core.backups.swap import grant_entrance, swap_in, was_kept
-from core.database_errors import kind_of
 from core.database_roles import apply_rules, as_owner_of
 
-log = structlog.get_logger(__name__)
 Confirm = Callable[[str, str], object]
 
 
@@ -77,7 +74,7 @@ def restore_database(path: Path, *, confirm: Confirm, progress: Progress = lambd
                 progress("taking the live database's place")
                 kept = swap_in(scratch, live=live)
             with as_owner_of(live):
-                _note(path, manifest)
+                note_access("restore", path.name, count=manifest["rows"])
     return Restored(live, kept, manifest, is_older)
 
 
@@ -110,10 +107,3 @@ def _make_ready(*, is_older: bool) -> None:
     apply_rules()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-
-
-def _note(path: Path, manifest: dict[str, Any]) -> None:
-    try:
-        log_access(None, "restore", path.name, count=manifest["rows"])
-    except (DatabaseError, InterfaceError) as error:
-        log.warning("restore not noted in the access log", code="access-not-noted", reason=kind_of(error))

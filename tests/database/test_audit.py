@@ -9,8 +9,9 @@ from django.contrib.auth.models import Group
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
+from core.access import note_access
 from core.audit import acting, audited_models
-from core.models import AuditEntry, User
+from core.models import AccessLog, AuditEntry, User
 from etl.models import ImportRun
 from facilities.models import Facility, FacilityContact, OperationalStatus
 from tests.world import MANIFEST, RAW, run_import
@@ -225,3 +226,17 @@ def test_the_timeline_of_a_confidential_place_shows_no_position_and_no_contact(
     page = admin_client.get(f"/admin/facilities/facility/{place.pk}/history/").content.decode()
     assert "hidden" in page
     assert ImportRun.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_a_command_did_and_nobody_could_note_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    note_access("backup", "gvrc-admin-1.backup", count=7)
+    assert AccessLog.objects.filter(action="backup", resource="gvrc-admin-1.backup", count=7).count() == 1
+    assert "access-not-noted" not in caplog.text
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        note_access("restore", "gvrc-admin-1.backup", count=7)
+        transaction.set_rollback(True)
+    assert "access-not-noted" in caplog.text
+    assert not AccessLog.objects.filter(action="restore").exists()
