@@ -56,9 +56,27 @@ class Books:
         """Write down why a row did not land."""
         self.listed.append(Remark(table, row.label, reason))
 
+    def list_same(self, table: str, row: LegacyRow, same: LegacyRow) -> None:
+        """Write down that a row is the same as another one of the file, whose key of ours may not be known yet."""
+        self.list(table, row, f"it is the same as {table} {same.label}; what points to it points there")
+        if row.key is not None and same.key is not None:
+            self.same[table][row.key] = same.key
+
+    def follow_same(self, table: str) -> None:
+        """Let what points to rows of list_same() point to the others, now that these have keys of ours."""
+        for key, same in self.same[table].items():
+            if same in self.ids[table]:
+                self.ids[table][key] = self.ids[table][same]
+
     def note(self, table: str, row: LegacyRow, reason: str) -> None:
         """Write down what is not as it was about a row that landed."""
         self.notes.append(Remark(table, row.label, reason))
+
+    def list_unreadable(self, legacy: LegacyDatabase) -> None:
+        """Write down the objects of an export that never became a row."""
+        for table, pointer, reason in legacy.unreadable:
+            self.read[table] += 1
+            self.listed.append(Remark(table, pointer, reason))
 
     def _know(self, table: str, row: LegacyRow, pk: int) -> None:
         if row.key is not None:

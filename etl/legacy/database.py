@@ -85,10 +85,6 @@ class LegacyDatabase:
                 query = f"SELECT count({_quoted(column)}) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # quoted names
                 self.other_columns[shown_name(f"{table}.{column}", self.other_columns)] = self._count(query)
 
-    def holds(self, table: str) -> bool:
-        """Return whether the file has this table of the document."""
-        return table in self._tables
-
     def highest_key(self, table: str) -> int:
         """Return the highest key that a table states, 0 where it has none."""
         _, read = self._tables.get(table, ("", {}))

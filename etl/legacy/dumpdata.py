@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from etl.legacy.database import SQLITE, LegacyDatabase, LegacyFileError, open_sqlite
+from etl.sources import MIGRATED
 from etl.stages import clean
 from etl.stages.extract import inspect_file, read_records
 from etl.stages.legacy import TABLES, table_of
@@ -54,12 +55,12 @@ def _first_bytes(path: Path) -> bytes:
 @contextmanager
 def _open_export(path: Path) -> Iterator[LegacyDatabase]:
     limit = settings.ETL_MAX_FILE_MB * _MEGABYTE
-    sound = inspect_file(path, source="legacy", layout=LAYOUT, max_bytes=limit, profiling=False)
+    sound = inspect_file(path, source=MIGRATED, layout=LAYOUT, max_bytes=limit, profiling=False)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
         legacy = LegacyDatabase(path.name, sound.sha256, sound.size_bytes, connection)
         tables, others = _Tables(connection), defaultdict[str, int](int)
-        for raw in read_records(sound, source="legacy", layout=LAYOUT):
+        for raw in read_records(sound, source=MIGRATED, layout=LAYOUT):
             _take(raw, tables, legacy, others)
         tables.flush()
         legacy.look_around()

@@ -23,6 +23,7 @@ from etl.legacy.rows import PORTION
 from etl.legacy.standing import Planned, keep_standing
 from etl.legacy.writing import Landing, write_landings
 from etl.models import ImportRun, SourceFile
+from etl.sources import MIGRATED
 from etl.stages import clean
 from etl.stages.identity import facility_code
 from etl.stages.legacy import CHILDREN, to_code, to_key, to_words
@@ -30,7 +31,7 @@ from etl.stages.records import FacilityRecord, StagedFacility
 from etl.stages.transform import standardise
 from facilities.models import Facility
 
-TABLE, SOURCE = "facilities", "legacy"
+TABLE = "facilities"
 _SHORTEST_NUMBER = 4  # characters of a registration number that tell one place from others
 _LONGEST = {
     "name": 255, "registration_number": 100, "town": 100, "level": 50, "ownership": 100, "opening_hours": 200, "website": 255,
@@ -62,7 +63,7 @@ def _plan(row: LegacyRow, family: Family, ground: Ground, spoken_for: set[str]) 
     spot = _spot(row, ground)
     children = {table: family.take(table, row.key) for table in CHILDREN}
     staged = _staged(row, spot)
-    said = standardise(staged, source=SOURCE, key=row.label, reference=ground.reference)
+    said = standardise(staged, source=MIGRATED, key=row.label, reference=ground.reference)
     reason = "it has no name" if not said.record.name else "" if spot.county else _why_no_county(row)
     if reason:
         ground.books.list(TABLE, row, reason)
@@ -72,7 +73,7 @@ def _plan(row: LegacyRow, family: Family, ground: Ground, spoken_for: set[str]) 
         return None
     services = read_services(children[SERVICES], ground)
     staged = replace(staged, services=tuple(service.code for service in services))
-    record = standardise(staged, source=SOURCE, key=row.label, reference=ground.reference).record
+    record = standardise(staged, source=MIGRATED, key=row.label, reference=ground.reference).record
     _note_lost(row, staged, record, ground)
     reached = read_contacts(
         children[CONTACTS], in_name=record.contacts, is_hidden=record.is_confidential, ground=ground
@@ -174,7 +175,7 @@ def _code(
     is_another_s = code in ground.codes or (code != own and code in spoken_for)
     if not code or is_another_s or tells:
         drawn = (
-            facility_code(staged, source=SOURCE, key=key, county_code=spot.county)
+            facility_code(staged, source=MIGRATED, key=key, county_code=spot.county)
             for key in (f"{row.label}|{number}" for number in count(1))
         )
         code = next(one for one in drawn if one not in ground.codes)

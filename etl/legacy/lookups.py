@@ -53,8 +53,7 @@ def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> 
             books.list(table, row, "it has no name")
             continue
         if code and code in matched:
-            books.list(table, row, f"it is the same as {table} {matched[code].label}; what points to it points there")
-            _point_to(table, row, matched[code], books)
+            books.list_same(table, row, matched[code])
             continue
         if not code:
             code = to_lookup_code(name, codes)
@@ -70,12 +69,6 @@ def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> 
 
 def _name(row: LegacyRow) -> str:
     return to_words(row.values.get("name"))[:_LONGEST_NAME].rstrip()
-
-
-def _point_to(table: str, row: LegacyRow, same: LegacyRow, books: Books) -> None:
-    """Remember that references to one legacy row mean another one, whose key of ours is not known yet."""
-    if row.key is not None and same.key is not None:
-        books.same[table][row.key] = same.key
 
 
 def _land(
@@ -100,9 +93,7 @@ def _land(
         new.append(added)
         books.land(table, row, added.pk)
     written.write(new)
-    for legacy_key, same in books.same[table].items():
-        if same in books.ids[table]:
-            books.ids[table][legacy_key] = books.ids[table][same]
+    books.follow_same(table)
 
 
 def rekey(

@@ -17,7 +17,7 @@ from core.models import User
 from core.statistics import refresh_statistics
 from etl.facility_rows import RowIds
 from etl.fingerprint import pipeline_fingerprint
-from etl.legacy.books import Books, MigrationError, Remark
+from etl.legacy.books import Books, MigrationError
 from etl.legacy.database import LegacyDatabase
 from etl.legacy.dumpdata import open_legacy
 from etl.legacy.facilities import land_facilities
@@ -80,14 +80,14 @@ def _migrate(legacy: LegacyDatabase, progress: Progress) -> dict[str, Any]:
         cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")  # nobody writes beside; reading goes on
         highest = advance_sequences(legacy)
         before = _look()
-        keys = {table: Keys(table) for table in ("users",)}
+        user_keys = Keys("users")
         if before.is_unused:
             shift_trail(highest["audit_trail"])
             set_sequence("audit_trail")
-            make_room(legacy, keys["users"])
+            make_room(legacy, user_keys)
         books, written = Books(), Written()
         progress("users")
-        land_users(legacy, books=books, written=written, keys=keys["users"], before=before.keys["users"])
+        land_users(legacy, books=books, written=written, keys=user_keys, before=before.keys["users"])
         set_sequence("users")
         user = User.import_user()
         with acting(user.pk, SESSION):
@@ -152,7 +152,7 @@ def _land(
         ids=RowIds.read(),
         keys={table: Keys(table) for table in TABLES},
         moment=timezone.now(),
-        numbers={number: code for number, code in _numbers() if number},
+        numbers=dict(_numbers()),
         hidden=dict(Facility.objects.values_list("pk", "is_confidential")),
     )
     run = open_run(ImportRun.Kind.MIGRATION, user=user, options={"file": legacy.name})
@@ -164,9 +164,7 @@ def _land(
     land_facilities(legacy, ground=ground, run=run, file=file, fingerprint=pipeline_fingerprint(reference))
     progress("audit trail")
     land_trail(legacy, ground=ground)
-    for table, pointer, reason in legacy.unreadable:
-        books.read[table] += 1
-        books.listed.append(Remark(table, pointer, reason))
+    books.list_unreadable(legacy)
     if not books.landed["facilities"]:
         run.delete()
         return None
@@ -175,8 +173,11 @@ def _land(
     return run
 
 
-def _numbers() -> Iterator[tuple[str | None, str]]:
-    return Facility.objects.values_list("registration_number", "facility_code").iterator()
+def _numbers() -> Iterator[tuple[str, str]]:
+    """Yield the registration number of each facility that has one, and its code."""
+    for number, code in Facility.objects.values_list("registration_number", "facility_code").iterator():
+        if number:
+            yield number, code
 
 
 def _load_reference() -> None:

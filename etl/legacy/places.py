@@ -59,9 +59,7 @@ def land_places(
         for code, row in rows.items():
             stood = before[table].get(code) == ours[code]
             (books.find if stood or not is_unused else books.land)(table, row, ours[code])
-        for key, same in books.same[table].items():
-            if same in books.ids[table]:
-                books.ids[table][key] = books.ids[table][same]
+        books.follow_same(table)
     return places
 
 
@@ -81,10 +79,7 @@ def _match(
         if place is None:
             books.list(table, row, reason)
         elif place.code in matched:
-            first = matched[place.code]
-            books.list(table, row, f"it is the same as {table} {first.label}; what points to it points there")
-            if row.key is not None and first.key is not None:
-                books.same[table][row.key] = first.key
+            books.list_same(table, row, matched[place.code])
         else:
             matched[place.code] = row
             _note_differences(row, place, above, books, gazetteer)

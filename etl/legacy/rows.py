@@ -122,10 +122,6 @@ class Written:
         for row in rows:
             self._hashes.setdefault(type(row), {})[int(row.pk)] = _hash(row)
 
-    def count(self) -> int:
-        """Return how many rows were written."""
-        return sum(map(len, self._hashes.values()))
-
     def compare(self) -> None:
         """Read every row back; raises MigrationError where the database says something else than was written."""
         for model, hashes in self._hashes.items():

@@ -14,6 +14,7 @@ from etl.legacy.ground import Ground
 from etl.legacy.lookups import NAME_COLUMNS
 from etl.legacy.people import follow_user
 from etl.legacy.rows import MODELS, PORTION
+from etl.sources import MIGRATED
 from etl.stages import clean
 from etl.stages.decoding import TextError, ValueReader
 from etl.stages.legacy import OPERATIONS, TABLES, columns_of, is_blank, table_of, to_key, to_time, to_words
@@ -192,7 +193,7 @@ def _is_hidden(table: str, image: Image, said: Image, pk: int, ground: Ground) -
 
 def _was_shelter(said: Image, reference: Reference) -> bool:
     staged = StagedFacility(name=to_words(said.get("facility_name")), facility_type=to_words(said.get("facility_type")))
-    record = standardise(staged, source="legacy", key="", reference=reference).record
+    record = standardise(staged, source=MIGRATED, key="", reference=reference).record
     return gives_shelter(reference.kind_by_type.get(record.facility_type, ""), ())
 
 
