@@ -124,9 +124,31 @@ def _land(
     progress: Progress,
 ) -> ImportRun | None:
     """Return the run that facilities landed in; None where none did."""
+    progress("places")
+    ground = _prepare_ground(legacy, before=before, books=books, written=written)
+    run = open_run(ImportRun.Kind.MIGRATION, user=user, options={"file": legacy.name})
+    file = SourceFile.objects.create(
+        run=run, source=MIGRATED, name=legacy.name[:255], status=SourceFile.Status.SOUND, sha256=legacy.sha256,
+        size_bytes=legacy.size_bytes, is_staged=True,
+    )  # fmt: skip
+    progress("facilities")
+    fingerprint = pipeline_fingerprint(ground.reference)
+    land_facilities(legacy, ground=ground, run=run, file=file, fingerprint=fingerprint)
+    progress("audit trail")
+    land_trail(legacy, ground=ground)
+    books.list_unreadable(legacy)
+    if not books.landed["facilities"]:
+        run.delete()
+        return None
+    file.records = books.landed["facilities"]
+    file.save(update_fields=["records"])
+    return run
+
+
+def _prepare_ground(legacy: LegacyDatabase, *, before: _Before, books: Books, written: Written) -> Ground:
+    """Return what facilities are landed on, after places and lookups have their rows."""
     _load_reference()
     reference = read_reference()
-    progress("places")
     places = land_places(
         legacy,
         books=books,
@@ -143,11 +165,10 @@ def _land(
         before=before.keys,
         is_unused=before.is_unused,
     )
-    reference = read_reference()  # with what was added
-    ground = Ground(
+    return Ground(
         books=books,
         written=written,
-        reference=reference,
+        reference=read_reference(),  # with what was added
         places=places,
         ids=RowIds.read(),
         keys={table: Keys(table) for table in TABLES},
@@ -155,22 +176,6 @@ def _land(
         numbers=dict(_numbers()),
         hidden=dict(Facility.objects.values_list("pk", "is_confidential")),
     )
-    run = open_run(ImportRun.Kind.MIGRATION, user=user, options={"file": legacy.name})
-    file = SourceFile.objects.create(
-        run=run, source=MIGRATED, name=legacy.name[:255], status=SourceFile.Status.SOUND, sha256=legacy.sha256,
-        size_bytes=legacy.size_bytes, is_staged=True,
-    )  # fmt: skip
-    progress("facilities")
-    land_facilities(legacy, ground=ground, run=run, file=file, fingerprint=pipeline_fingerprint(reference))
-    progress("audit trail")
-    land_trail(legacy, ground=ground)
-    books.list_unreadable(legacy)
-    if not books.landed["facilities"]:
-        run.delete()
-        return None
-    file.records = books.landed["facilities"]
-    file.save(update_fields=["records"])
-    return run
 
 
 def _numbers() -> Iterator[tuple[str, str]]:
