@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TypedDict
@@ -78,6 +78,12 @@ def healthy(details: str) -> Verdict:
 def unhealthy(details: str) -> Verdict:
     """Return a bad verdict; its line says what to do."""
     return Verdict(Status.UNHEALTHY, details)
+
+
+def age_in_words(age: timedelta) -> str:
+    """Return an age in words: "3 h", "40 min"."""
+    minutes = max(0, int(age.total_seconds() // 60))
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def judge(check: Check) -> Verdict:

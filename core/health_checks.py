@@ -13,7 +13,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from core.backups.latest import last_proven
-from core.health import Check, Verdict, healthy, unhealthy
+from core.health import Check, Verdict, age_in_words, healthy, unhealthy
 from core.key_guard import check_keys
 
 MEGABYTE = 1_000_000
@@ -101,7 +101,7 @@ def look_at_backups() -> Verdict:
             f"the last proven one is of {made:%Y-%m-%d}, which is to come: set the clock right,"
             " and take that file out of BACKUP_DIR"
         )
-    age = f"the last proven one is {hours(now - made)} old"
+    age = f"the last proven one is {age_in_words(now - made)} old"
     if now - made > oldest:
         return unhealthy(
             f"{age}, more than BACKUP_FRESH_HOURS = {settings.BACKUP_FRESH_HOURS}: look whether backups run"
@@ -113,12 +113,6 @@ def _born() -> datetime:
     """Return when the database was made: when its first migration was applied; raises where it does not answer."""
     first = MigrationRecorder(connection).migration_qs.order_by("applied").first()
     return first.applied if first else datetime.now(UTC)
-
-
-def hours(age: timedelta) -> str:
-    """Return an age in words: "3 h", "40 min"."""
-    minutes = max(0, int(age.total_seconds() // 60))
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 CHECKS = (

@@ -8,6 +8,6 @@ class EtlConfig(AppConfig):
     def ready(self) -> None:
         from core.health import add_checks  # noqa: PLC0415 - models are known by now
         from etl import sealing  # noqa: F401, PLC0415 - listens to places that turn confidential
-        from etl.health import CHECKS  # noqa: PLC0415
+        from etl.health_checks import CHECKS  # noqa: PLC0415
 
         add_checks(CHECKS)

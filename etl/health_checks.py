@@ -6,8 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from core.advisory_locks import is_taken, taken_since
-from core.health import Check, Verdict, healthy, unhealthy
-from core.health_checks import hours
+from core.health import Check, Verdict, age_in_words, healthy, unhealthy
 from etl.lock import LOCK
 from etl.models import ImportRun, RunRequest, SourceFile, SourceRecord
 from etl.run_requests import is_at_work
@@ -26,7 +25,7 @@ def look_at_sources() -> Verdict:
     tried = set(SourceFile.objects.values_list("source", flat=True).distinct()) & set(SOURCES)
     read = {source: ended for source, ended in last_success_by_source().items() if source in tried or not tried}
     late = [
-        f"{source}: {f'{hours(now - ended)} ago' if ended else 'never'}"
+        f"{source}: {f'{age_in_words(now - ended)} ago' if ended else 'never'}"
         for source, ended in read.items()
         if ended is None or now - ended > timedelta(hours=settings.ETL_FRESH_HOURS)
     ]
@@ -36,7 +35,7 @@ def look_at_sources() -> Verdict:
     oldest = min(ended for ended in read.values() if ended)
     others = ", ".join(source for source in SOURCES if source not in read)
     unused = f"; nobody tried to read {others}" if others else ""
-    return healthy(f"{len(read)} were read, the oldest {hours(now - oldest)} ago{unused}")
+    return healthy(f"{len(read)} were read, the oldest {age_in_words(now - oldest)} ago{unused}")
 
 
 def look_at_rejects() -> Verdict:
