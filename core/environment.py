@@ -3,8 +3,9 @@
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -75,3 +76,14 @@ def web_address(name: str, text: str) -> str:
     if url and (not is_sound or not url.isascii() or not url.isprintable() or " " in url):
         raise ImproperlyConfigured(f"{name} must be an address that begins with https://: mend the environment.")
     return url
+
+
+def is_over_socket(parameters: Mapping[str, Any]) -> bool:
+    """Return whether a connection with these parameters of libpq is sure to be made over a UNIX socket.
+
+    libpq's own variables may name a host, too.
+    """
+    if {"hostaddr", "service"} & parameters.keys() or os.environ.get("PGHOSTADDR") or os.environ.get("PGSERVICE"):
+        return False
+    hosts = str(parameters.get("host") or os.environ.get("PGHOST") or "/")
+    return all(host.startswith(("/", "@")) for host in hosts.split(","))

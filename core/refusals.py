@@ -1,6 +1,5 @@
 """What production refuses to start with: each refusal is one line that says what to do, and quotes no secret."""
 
-import os
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,8 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ImproperlyConfigured
+
+from core.environment import is_over_socket
 
 NEW_KEY = "make a new one: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 SHORTEST_KEY, SHORTEST_SECRET_KEY = 32, 50  # characters
@@ -124,12 +125,8 @@ def trusted_authorities() -> str:
 
 
 def _is_local(database: Mapping[str, Any]) -> bool:
-    """Return whether a connection is sure to be made over a UNIX socket; libpq's own variables may name a host, too."""
-    options = database["OPTIONS"]
-    if "hostaddr" in options or "service" in options or os.environ.get("PGHOSTADDR"):
-        return False
-    hosts = str(database["HOST"] or options.get("host") or os.environ.get("PGHOST", "/"))
-    return all(host.startswith(("/", "@")) for host in hosts.split(","))
+    host = database["HOST"] or database["OPTIONS"].get("host")
+    return is_over_socket({**database["OPTIONS"], "host": host})
 
 
 def _bare(text: str) -> str:

@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from core.backups.errors import BackupError
 from core.embedded_postgres import VERSION, EmbeddedPostgresError, bin_dir
+from core.environment import is_over_socket
 
 CHUNK = 1 << 20  # bytes
 _WORDS = {
@@ -50,7 +51,7 @@ def client_program(name: str, *, major: int, parameters: Mapping[str, Any]) -> P
     The bundled ones are built without TLS, so they serve where none is asked for.
     """
     mode = str(parameters.get("sslmode") or os.environ.get("PGSSLMODE", ""))
-    needs_tls = mode in _WANTS_TLS and not _is_local(parameters)
+    needs_tls = mode in _WANTS_TLS and not is_over_socket(parameters)
     places = [Path(place.format(major)) for place in _USUAL_PLACES]
     if not needs_tls and str(major) == VERSION:
         with suppress(EmbeddedPostgresError):
@@ -142,7 +143,9 @@ def _environment(parameters: Mapping[str, Any], password_file: Any) -> dict[str,
     inherited = {name: os.environ[name] for name in ("HOME", *names.values()) if name in os.environ}
     given = {names[key]: str(value) for key, value in parameters.items() if key in names and value not in (None, "")}
     environment = {"PATH": os.defpath, "LC_ALL": "C"} | inherited | given
-    if _is_local(parameters):  # libpq pays no attention to TLS there, but one built without refuses to be asked for it
+    if is_over_socket(
+        parameters
+    ):  # libpq pays no attention to TLS there, but one built without refuses to be asked for it
         environment = {name: value for name, value in environment.items() if not name.startswith("PGSSL")}
     password = environment.pop("PGPASSWORD", "")
     if password:
@@ -152,14 +155,6 @@ def _environment(parameters: Mapping[str, Any], password_file: Any) -> dict[str,
         password_file.seek(0)
         environment["PGPASSFILE"] = f"/dev/fd/{password_file.fileno()}"
     return environment
-
-
-def _is_local(parameters: Mapping[str, Any]) -> bool:
-    """Return whether a connection is made over a UNIX socket."""
-    if parameters.get("hostaddr") or parameters.get("service") or os.environ.get("PGHOSTADDR"):
-        return False
-    hosts = str(parameters.get("host") or os.environ.get("PGHOST") or "/")
-    return all(host.startswith(("/", "@")) for host in hosts.split(","))
 
 
 class _Tail:
