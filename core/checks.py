@@ -8,6 +8,8 @@ from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A0
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
+from core.environment import keys_in
+
 REMEDY = "make the two roles with deploy/roles.sql, and let DATABASE_URL name the one that owns nothing"
 
 # a superuser, and a member of the owner, can do what the owner can
@@ -38,7 +40,7 @@ def find_owned_tables(*, databases: Sequence[str] | None = None, **_: Any) -> li
 @register(Tags.security, deploy=True)
 def find_missing_backup_key(**_: Any) -> list[CheckMessage]:
     """Return a warning where no backup can be made."""
-    if settings.BACKUP_KEY.strip(" ,"):
+    if keys_in(settings.BACKUP_KEY):
         return []
     return [Warning("BACKUP_KEY is not set: no backup can be made", hint="see .env.example", id="core.W002")]
 

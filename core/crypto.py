@@ -21,8 +21,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
+from core.environment import SHORTEST_KEY, keys_in
+
 CANNOT_BE_READ = "cannot be read"
-SHORTEST_KEY = 32  # characters
 _ALPHABET = f"{string.ascii_letters}{string.digits}-_".encode()  # RFC 4648, section 5
 # Before one = the last character tells four bits, before two it tells two: the others are zero, in these characters.
 _TAIL = re.compile(r"[\w-]{4}|[\w-]{2}[AEIMQUYcgkosw048]=|[\w-][AQgw]==", re.ASCII)
@@ -62,7 +63,7 @@ class Unreadable(Decrypted):
 
 def check_key_settings() -> None:
     """Raise ImproperlyConfigured where a key is missing or too short."""
-    for key in _keys_in(settings.FIELD_KEYS):
+    for key in keys_in(settings.FIELD_KEYS) or [""]:  # one that is too short
         _checked_key("FIELD_KEYS", key)
     _checked_key("INDEX_KEY", settings.INDEX_KEY)
 
@@ -180,13 +181,8 @@ def _is_canonical(token: str) -> bool:
 def _ring(field_keys: str, column: str) -> tuple[Fernet, ...]:
     return tuple(
         Fernet(base64.urlsafe_b64encode(_derive(_checked_key("FIELD_KEYS", key), f"gvrc field {column}")))
-        for key in _keys_in(field_keys)
+        for key in keys_in(field_keys) or [""]
     )
-
-
-def _keys_in(field_keys: str) -> list[str]:
-    """Return the keys of FIELD_KEYS, newest first; one that is empty where there is none."""
-    return [part.strip() for part in field_keys.split(",") if part.strip()] or [""]
 
 
 @lru_cache(maxsize=256)

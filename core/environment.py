@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 env = Env()
+SHORTEST_KEY = 32  # characters
 
 
 def secret(name: str, default: str = "") -> str:
@@ -27,6 +28,11 @@ def secret(name: str, default: str = "") -> str:
     except (OSError, UnicodeError) as error:
         message = f"{name}_FILE names a file that cannot be read ({type(error).__name__}): mend its path or its rights."
         raise ImproperlyConfigured(message) from None
+
+
+def keys_in(text: str) -> list[str]:
+    """Return the keys of a secret that holds several, between commas, the newest first."""
+    return [key.strip() for key in text.split(",") if key.strip()]
 
 
 def whole_number(name: str, *, default: int) -> int:

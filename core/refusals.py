@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ImproperlyConfigured
 
-from core.environment import is_over_socket
+from core.environment import SHORTEST_KEY, is_over_socket
 
 NEW_KEY = "make a new one: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-SHORTEST_KEY, SHORTEST_SECRET_KEY = 32, 50  # characters
+SHORTEST_SECRET_KEY = 50  # characters
 FEWEST_CHARACTERS = 10  # different ones
 # what keys of documents, examples and tests hold; underscores, blanks and hyphens between are not looked at
 _KNOWN_KEYS = ("djangoinsecure", "fortestsonly", "changeme", "yoursecretkey")

@@ -2,6 +2,7 @@
 
 import os
 
+from core.environment import keys_in
 from core.refusals import (
     refuse_debug,
     refuse_missing,
@@ -36,10 +37,11 @@ refuse_missing(
         "ALLOWED_HOSTS": ALLOWED_HOSTS,
     }
 )
-_ring = [key.strip() for key in FIELD_KEYS.split(",") if key.strip()]
 # without a BACKUP_KEY the site serves; backup commands refuse to work, and `check --deploy` warns
-_backup_ring = [key.strip() for key in BACKUP_KEY.split(",") if key.strip()]
-refuse_weak_keys(SECRET_KEY, {"FIELD_KEYS": _ring or [""], "INDEX_KEY": [INDEX_KEY], "BACKUP_KEY": _backup_ring})
+refuse_weak_keys(
+    SECRET_KEY,
+    {"FIELD_KEYS": keys_in(FIELD_KEYS) or [""], "INDEX_KEY": [INDEX_KEY], "BACKUP_KEY": keys_in(BACKUP_KEY)},
+)
 
 refuse_weak_password("DATABASE_URL", DATABASES["default"])
 DATABASES = {"default": with_verified_tls("DATABASE_URL", DATABASES["default"])}
