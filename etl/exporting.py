@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from django.core.management.base import OutputWrapper
 
@@ -14,6 +13,7 @@ from core.access import Result, log_access
 from core.masking import mask
 from core.models import User
 from core.roles import ACTIONS, IMPORT_USER, Action, may
+from core.whole_files import replacing
 from etl.errors import NotAllowedError, OutputError, UnknownNameError
 from etl.reference import read_reference
 from facilities.export import Audience, Export, Format, Tally, write_export
@@ -22,7 +22,6 @@ from geography.gazetteer import How
 from geography.models import County
 
 ACTION_FOR = {Audience.PUBLIC: Action.EXPORT_PUBLIC, Audience.INTERNAL: Action.EXPORT_INTERNAL}
-LONGEST_PREFIX = 100  # characters of a file's name in that of its temporary one
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def _opened(export: Export, path: Path | None, stdout: OutputWrapper) -> Iterato
     if path.exists() and not path.is_file():
         raise OutputError(f"{path} is no regular file: name another --output")
     mode = 0o600 if export.audience is Audience.INTERNAL else 0o666 & ~_umask()
-    with _cannot_be_written(str(path)), _replacing(path, mode=mode) as out:
+    with _cannot_be_written(str(path)), replacing(path, mode=mode) as out:
         yield out
 
 
@@ -102,23 +101,6 @@ def _cannot_be_written(where: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(f"{where} cannot be written: {error.strerror}; the export is not whole") from error
-
-
-@contextmanager
-def _replacing(path: Path, *, mode: int) -> Iterator[Writer]:
-    """Give a new file that takes a path's place at the end; whatever goes wrong, what was there before stays."""
-    prefix = f".{path.name[:LONGEST_PREFIX]}."
-    with NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, prefix=prefix, delete=False) as out:
-        try:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-            os.fchmod(out.fileno(), mode)
-            Path(out.name).replace(path)
-        except BaseException:  # Ctrl-C, too, leaves no half export
-            with suppress(OSError):
-                Path(out.name).unlink()
-            raise
 
 
 class _Verbatim:

@@ -1,7 +1,5 @@
 """Metrics as Prometheus reads them, told from the database: counts and times, no name of a person or a place."""
 
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +18,7 @@ from core.backups.latest import last_proven
 from core.bounded import Lane
 from core.errors import ExplainedError
 from core.health import Status, find_health, is_well
+from core.whole_files import replacing
 from etl.errors import OutputError
 from etl.models import ImportRun, QualitySnapshot, SourceRecord
 from etl.registry_facts import OUTCOMES, count_listed
@@ -70,20 +69,13 @@ def write_metrics(path: Path) -> None:
     if path.exists() and not path.is_file():  # root would put a file in the place of /dev/null
         raise OutputError(f"the metrics cannot be written to {path}: it is no regular file; name another one")
     text = metrics_text()
-    draft = ""
     try:
-        # not *.prom: node_exporter would read it
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(descriptor, READABLE)
-            os.fsync(descriptor)
-        Path(draft).replace(path)
+        with replacing(path, mode=READABLE) as file:
+            file.write(text.decode())
     except OSError as error:
-        if draft:
-            Path(draft).unlink(missing_ok=True)
-        raise OutputError(f"the metrics cannot be written to {path}: {error.strerror}; make the folder") from error
+        raise OutputError(
+            f"the metrics cannot be written to {path}: {error.strerror}; make the folder, or name another file"
+        ) from error
 
 
 def metrics_text() -> bytes:

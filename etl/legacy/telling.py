@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.installation import MANAGE
+from core.whole_files import replacing
 from etl.console import Stream
 from etl.errors import OutputError
 from etl.stages.gates import RejectLimit
@@ -71,7 +72,7 @@ def write_migration_report(summary: Mapping[str, Any], path: Path) -> None:
     text = json.dumps(summary, indent=1) if path.suffix == ".json" else "\n".join(lines(summary))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(f"{text}\n", encoding="utf-8")
+        with replacing(path, mode=0o600) as file:
+            file.write(f"{text}\n")
     except OSError as error:
         raise OutputError(f"the report cannot be written to {path} ({error.strerror})") from error

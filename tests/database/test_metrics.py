@@ -164,12 +164,11 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         write_metrics(tmp_path / "no" / "gvrc.prom")
 
 
-def test_a_pipe_or_device_is_left_as_it_is(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", tmp_path):
-        with pytest.raises(OutputError, match="no regular file"):
-            write_metrics(path)
-    assert (tmp_path / "pipe").is_fifo()
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gvrc.prom")
+    with pytest.raises(OutputError, match="no regular file"):
+        write_metrics(tmp_path / "gvrc.prom")
+    assert (tmp_path / "gvrc.prom").is_fifo()
 
 
 def test_the_command_prints_or_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

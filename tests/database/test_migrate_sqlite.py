@@ -313,11 +313,13 @@ def test_damaged_objects_of_an_export_are_listed_and_others_counted(registry: No
 
 def test_the_command_prints_the_books_and_fails_beyond_a_limit(registry: None, tmp_path: Path) -> None:
     path, report = write_sqlite(tmp_path / "legacy.sqlite3", hostile_case()), tmp_path / "report.json"
+    report.write_text("of an earlier run, which everybody could read")
     code, out, err = command("migrate_sqlite", str(path), "--dry-run", "--max-rejects", "10", "--report", str(report))
     assert code == 4
     assert "34 of 1,852 rows were listed, beyond --max-rejects" in err
     assert "1,852 of 1,852 rows accounted for" in out.splitlines()[-1]
     assert len(json.loads(report.read_text())["listed"]) == 34
+    assert report.stat().st_mode & 0o777 == 0o600
     assert not Facility.objects.exists()
     assert command("migrate_sqlite", str(path), "--quiet")[:2] == (0, "")
     code, out, _ = command("migrate_sqlite", str(path), "--json")
