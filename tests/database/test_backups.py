@@ -105,7 +105,9 @@ def test_a_dropped_database_comes_back_to_the_row(live: str) -> None:
     assert {path.stat().st_mode & 0o777 for path in (made.path, copy_of(made.path))} == {0o600}
     seen = made.path.read_bytes().decode("latin-1") + copy_of(made.path).read_text()
     assert "PGDMP" not in seen  # how a dump begins
-    assert not [name for name in Facility.objects.values_list("facility_name", flat=True) if name in seen]
+    names = [name for name in Facility.objects.values_list("facility_name", flat=True) if len(name) > 5]
+    assert len(names) > 100
+    assert not [name for name in names if name in seen]  # a short one, "Voi", stands in sealed bytes by chance
     with connected_to("postgres"):
         on_server("DROP DATABASE {} WITH (FORCE)", live)
     restore(made.path)
