@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from core.backups.latest import last_proven
+from core.backups.files import last_proven
 from core.health import Check, Verdict, age_in_words, healthy, unhealthy
 from core.key_guard import check_keys
 

@@ -14,7 +14,7 @@ from django.db.models import Count
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from core.backups.latest import last_proven
+from core.backups.files import last_proven
 from core.bounded import Lane
 from core.errors import ExplainedError
 from core.health import Status, find_health, is_well

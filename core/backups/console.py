@@ -71,7 +71,7 @@ def asking(stdout: Any, shown: Shown, *, is_sure: bool) -> Callable[[str, str], 
     return confirm
 
 
-def told_of_backup(made: Made) -> Iterator[str]:
+def describe_backup(made: Made) -> Iterator[str]:
     """Yield the lines that say what was made, what must be kept with it and what to do next."""
     yield f"backed up {made.manifest['rows']} rows, restored them aside and compared them"
     yield f"state hash: {made.manifest['state_hash']}"
@@ -80,7 +80,7 @@ def told_of_backup(made: Made) -> Iterator[str]:
     yield f"next: copy it to another machine, and there: {MANAGE} verify_backup {made.path.name}"
 
 
-def told_of_list(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def describe_backups(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line for each backup, the newest last."""
     for told in backups:
         rows, state = (told[name] if told[name] is not None else "?" for name in ("rows", "state_hash"))
@@ -88,7 +88,7 @@ def told_of_list(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"next: {MANAGE} verify_backup {backups[-1]['file']}" if backups else f"none yet: {MANAGE} backup_database"
 
 
-def told_of_restore(done: Restored) -> Iterator[str]:
+def describe_restore(done: Restored) -> Iterator[str]:
     """Yield the lines that say what stands where, how to go back and what to do next."""
     if done.manifest:
         migrated = ", migrated to this code" if done.is_migrated else ""

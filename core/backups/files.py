@@ -69,6 +69,30 @@ def proven_backups() -> list[BackupFile]:
     return sorted(found, key=lambda file: (file.made_at, file.number))
 
 
+def last_proven() -> datetime | None:
+    """Return when the newest proven backup was made (UTC), None where there is none; raises BackupError."""
+    proven = proven_backups()
+    return proven[-1].made_at if proven else None
+
+
+def listed_backups() -> list[dict[str, Any]]:
+    """Return file, time, bytes, rows and state hash of the proven backups, the oldest first; raises BackupError.
+
+    Rows and state hash come from the copy of the manifest, and are None where that is missing.
+    """
+    return [
+        {
+            "file": str(backup.path),
+            "made_at": backup.made_at.isoformat(),
+            "bytes": backup.path.stat().st_size,
+            "rows": told.get("rows"),
+            "state_hash": told.get("state_hash"),
+        }
+        for backup in proven_backups()
+        for told in [backup.told()]
+    ]
+
+
 def _backup_file(path: Path) -> BackupFile | None:
     match = NAME.fullmatch(path.name)
     if not match:

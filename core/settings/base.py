@@ -216,7 +216,7 @@ ETL_ON_DRIFT = one_of("ETL_ON_DRIFT", ("warn", "fail"))
 # the oldest that a source's last reading, and the last success, may be: a day, and two hours for a late start
 ETL_FRESH_HOURS = whole_number("ETL_FRESH_HOURS", default=26)
 
-# Backups: core/backups/latest.py.
+# Backups: core/backups/files.py.
 BACKUP_DIR = Path(env.str("BACKUP_DIR", default="").strip() or VAR_DIR / "backups")
 BACKUP_RETENTION_DAYS = whole_number("BACKUP_RETENTION_DAYS", default=30)  # 0 keeps all
 

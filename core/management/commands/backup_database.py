@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from core.backups.console import at_work, told_of_backup, told_of_list
-from core.backups.latest import listed_backups
+from core.backups.console import at_work, describe_backup, describe_backups
+from core.backups.files import listed_backups
 from core.backups.making import back_up
 
 
@@ -25,10 +25,10 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if options["list"]:
             backups = listed_backups()
-            lines = [json.dumps(backups)] if options["json"] else list(told_of_list(backups))
+            lines = [json.dumps(backups)] if options["json"] else list(describe_backups(backups))
         else:
             with at_work(is_quiet=options["quiet"]) as progress:
                 made = back_up(progress=progress)
-            lines = [json.dumps(made.as_dict())] if options["json"] else list(told_of_backup(made))
+            lines = [json.dumps(made.as_dict())] if options["json"] else list(describe_backup(made))
         if not options["quiet"] or options["list"] or options["json"]:
             self.stdout.write("\n".join(lines))

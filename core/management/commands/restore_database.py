@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from core.backups.console import asking, at_work, told_of_restore
+from core.backups.console import asking, at_work, describe_restore
 from core.backups.files import named_backup
 from core.backups.restore import restore_database, swap_back
 from core.errors import ExitCode
@@ -33,5 +33,5 @@ class Command(BaseCommand):
             else:
                 done = restore_database(options["file"], confirm=confirm, progress=progress)
         if not options["quiet"]:
-            for line in told_of_restore(done):
+            for line in describe_restore(done):
                 self.stdout.write(line)
