@@ -39,15 +39,8 @@ def as_owner() -> Iterator[None]:
     if owner is None:
         yield
         return
-    if connection.in_atomic_block:
-        message = "the database role cannot change inside a transaction"
-        raise RuntimeError(message)
-    current = {name: connection.settings_dict[name] for name in owner}
-    _reconnect(owner)
-    try:
+    with _connected_with(owner):
         yield
-    finally:
-        _reconnect(current)
 
 
 @contextmanager
@@ -58,15 +51,8 @@ def as_owner_of(database: str) -> Iterator[None]:
     """
     changed = {"OPTIONS": connection.settings_dict["OPTIONS"]} | (owner_settings() or {}) | {"NAME": database}
     changed["OPTIONS"] = {**changed["OPTIONS"], "pool": False, "options": "-c statement_timeout=0"}
-    if connection.in_atomic_block:
-        message = "the database cannot change inside a transaction"
-        raise RuntimeError(message)
-    current = {name: connection.settings_dict[name] for name in changed}
-    _reconnect(changed)
-    try:
+    with _connected_with(changed):
         yield
-    finally:
-        _reconnect(current)
 
 
 def owner_settings() -> dict[str, Any] | None:
@@ -87,9 +73,20 @@ def disconnect() -> None:
         connection.close_pool()  # type: ignore[attr-defined] # of the PostgreSQL backend
 
 
-def _reconnect(changed: dict[str, Any]) -> None:
+@contextmanager
+def _connected_with(changed: dict[str, Any]) -> Iterator[None]:
+    """Let the default connection have other settings until the block ends."""
+    if connection.in_atomic_block:
+        message = "neither the role nor the database can change inside a transaction"
+        raise RuntimeError(message)
+    before = {name: connection.settings_dict[name] for name in changed}
     disconnect()
     connection.settings_dict.update(changed)
+    try:
+        yield
+    finally:
+        disconnect()
+        connection.settings_dict.update(before)
 
 
 def apply_rules(**_: Any) -> None:
