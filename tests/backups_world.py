@@ -15,7 +15,9 @@ from core.backups.errors import BackupError
 from core.backups.facts import Facts, read_facts
 from core.database_roles import as_owner_of, disconnect
 from core.state import state_hash
-from tests.kept_import import KEPT, put_back
+from tests.faults.world import empty_registry
+from tests.kept_import import KEPT
+from tests.world import RAW, run_import
 
 
 @contextmanager
@@ -58,9 +60,10 @@ def fill_pristine() -> str:
     drop_all(pristine)
     on_server("CREATE DATABASE {} TEMPLATE {}", pristine, test_database)
     with connected_to(pristine):
-        put_back()
+        empty_registry()  # a test may have committed something
         with as_owner_of(pristine), connection.cursor() as cursor:
-            cursor.execute(f"DROP SCHEMA {KEPT} CASCADE")
+            cursor.execute(f"DROP SCHEMA IF EXISTS {KEPT} CASCADE")
+        run_import(RAW)
     return pristine
 
 

@@ -54,7 +54,7 @@ def transactional_db(django_db_setup: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def pristine(imported_once: dict[str, Any], django_db_blocker: Any) -> Iterator[str]:
+def pristine(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     with django_db_blocker.unblock():
         name = fill_pristine()
         yield name

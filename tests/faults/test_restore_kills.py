@@ -32,7 +32,7 @@ COUNTED = 130  # statements of a restore, and some more
 
 @pytest.fixture(scope="module")
 def backed_up(
-    imported_once: dict[str, Any], django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Path, str]]:
     """A database that a restore is to replace, the backup, and the state hash of that."""
     before, project.BACKUP_DIR = project.BACKUP_DIR, tmp_path_factory.mktemp("backups")
