@@ -16,6 +16,7 @@ from etl.errors import ChangedFileError, EtlError, MissingFileError, UnsoundFile
 from etl.stages import extract, walk
 from etl.stages.extract import inspect_file, read_records
 from etl.stages.records import Layout, RawRecord, Severity, SoundFile
+from tests.sampling import IS_FULL
 
 FLAT = Layout(path=("[]",), record_keys=("name", "facility_name"))
 REGIONAL = Layout(path=("regions", "[]", "counties", "[]", "facilities", "[]"), record_keys=("name", "mfl_code"))
@@ -707,7 +708,7 @@ VALID = (
 INTERESTING = st.sampled_from(b'{}[]",:\\0123456789eE+-.tnf /\n\t\x00\x1f\xff\xc3\xed') | st.integers(0, 255)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 if IS_FULL else 100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["set", "insert", "delete"]), st.integers(0, len(VALID) - 1), INTERESTING),
@@ -754,7 +755,7 @@ def without_duplicates(pairs):
     return dict(pairs)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if IS_FULL else 100, deadline=None)
 @given(st.binary(max_size=60) | st.text('{}[]",: \n0e-1.truefalsnul\\d\x00é', max_size=60).map(str.encode))
 def test_whatever_a_file_holds_only_our_errors_come_out(scratch, content):
     for layout in (FLAT, POLICE, Layout((), ("a",)), Layout(("{a}", "[]"), ())):
