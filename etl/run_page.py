@@ -29,6 +29,10 @@ def statement_of(run: ImportRun) -> SafeString | str:
 
     A record says what became of it in the run that saw it last: those that a later run read again are listed there.
     """
+    if "migration" in run.summary:
+        totals = run.summary["migration"]["totals"]
+        words = {"read": "read", "landed": "landed", "already": "there already", "listed": "listed"}
+        return f"rows of the legacy database: {', '.join(f'{totals[name]:,} {word}' for name, word in words.items())}"
     if "sources" not in run.summary:
         return "nothing was read"
     found = _found(run)

@@ -23,6 +23,7 @@ from etl.legacy.migration import migrate_legacy
 from etl.legacy.rows import MODELS
 from etl.legacy.telling import lines
 from etl.models import DuplicatePair, ImportRun
+from etl.run_page import statement_of
 from etl.undo import undo_import
 from facilities.models import (
     ContactType,
@@ -119,6 +120,12 @@ def test_a_second_run_finds_everything_and_writes_nothing(registry: None, tmp_pa
     assert summary["run"] is None
     assert not [note for note in summary["notes"] if "changed since" in note["reason"]]
     assert (state_hash(), AuditEntry.objects.count(), ImportRun.objects.count()) == before
+
+
+def test_the_page_of_its_run_says_what_it_read(registry: None, tmp_path: Path) -> None:
+    migrate_legacy(write_sqlite(tmp_path / "old.sqlite3", {**geography(), "facilities": [facility(1, ward_id=1)]}))
+    told = statement_of(ImportRun.objects.get(kind="migration"))
+    assert told == "rows of the legacy database: 1,788 read, 1 landed, 1,787 there already, 0 listed"
 
 
 def test_what_was_there_is_told_row_by_row(registry: None, tmp_path: Path) -> None:
