@@ -180,32 +180,14 @@ class FacilityWriter:
 
     def _row(self, change: Change, existing: Facility | None) -> Facility:
         fields: dict[str, Any] = dict(change.target.fields)
-        unchanged_address = existing is not None and "address" not in change.fields
-        row = Facility(
-            facility_code=change.facility_code,
-            registration_number=fields["registration_number"] or None,
-            facility_name=fields["name"],
-            facility_type_id=fields["facility_type"] or None,
-            operational_status_id=self.ids.status.get(fields["status"]),
-            county_id=self.ids.county[fields["county_code"]],
-            constituency_id=self.ids.constituency.get(fields["constituency_code"]),
-            ward_id=self.ids.ward.get(fields["ward_code"]),
-            address=existing.address if existing and unchanged_address else fields["address"],
-            town=fields["town"],
-            level=fields["level"],
-            ownership=fields["ownership"],
-            opening_hours=fields["opening_hours"],
-            website=fields["website"],
-            has_gender_desk=fields["has_gender_desk"],
-            is_confidential=fields["is_confidential"],
-            is_active=fields["is_active"],
-            created_by=self.user,
-            updated_by=self.user,
-        )
+        if existing and "address" not in change.fields:
+            fields["address"] = existing.address  # with its token
+        row = facility_row(change.facility_code, fields, ids=self.ids)
+        row.created_by = row.updated_by = self.user
         if row.is_confidential:
             is_unreadable = "name" in change.target.unreadable
             row.hold_sealed(
-                None if is_unreadable else _details(fields), before=existing.sealed_details if existing else None
+                None if is_unreadable else details_of(fields), before=existing.sealed_details if existing else None
             )
         return row
 
@@ -273,7 +255,7 @@ class FacilityWriter:
         if gone:
             FacilityCoordinate.objects.filter(facility__in=gone).delete()
         rows = [
-            _coordinate(id_by_code[change.facility_code], change.target.position)
+            coordinate_row(id_by_code[change.facility_code], change.target.position)
             for change in changed
             if change.target.position
         ]
@@ -285,21 +267,46 @@ class FacilityWriter:
         )
 
 
-def _details(fields: Mapping[str, Any]) -> Details:
+def facility_row(code: str, fields: Mapping[str, Any], *, ids: RowIds) -> Facility:
+    """Return the row of a facility that says these fields of the planner; that of a confidential place is to be sealed yet."""
+    return Facility(
+        facility_code=code,
+        registration_number=fields["registration_number"] or None,
+        facility_name=fields["name"],
+        facility_type_id=fields["facility_type"] or None,
+        operational_status_id=ids.status.get(fields["status"]),
+        county_id=ids.county[fields["county_code"]],
+        constituency_id=ids.constituency.get(fields["constituency_code"]),
+        ward_id=ids.ward.get(fields["ward_code"]),
+        address=fields["address"],
+        town=fields["town"],
+        level=fields["level"],
+        ownership=fields["ownership"],
+        opening_hours=fields["opening_hours"],
+        website=fields["website"],
+        has_gender_desk=fields["has_gender_desk"],
+        is_confidential=fields["is_confidential"],
+        is_active=fields["is_active"],
+    )
+
+
+def details_of(fields: Mapping[str, Any]) -> Details:
+    """Return what the sealed column holds of a confidential place that says these fields of the planner."""
     return Details(
         facility_name=fields["name"],
         **{name: fields[name] for name in SEALED_FIELDS if name != "name"},
     )
 
 
-def _turns_confidential(change: Change, facility: Facility) -> bool:
-    return bool(change.target.fields["is_confidential"]) and not facility.is_confidential
-
-
-def _coordinate(facility_id: int, position: PlannedPosition) -> FacilityCoordinate:
+def coordinate_row(facility_id: int, position: PlannedPosition) -> FacilityCoordinate:
+    """Return the row of a position, open or sealed as it was planned."""
     row = FacilityCoordinate(facility_id=facility_id, accuracy_level=position.accuracy.value)
     if position.is_sealed:
         row.sealed_position = f"{position.latitude},{position.longitude}"
     else:
         row.latitude, row.longitude = position.latitude, position.longitude
     return row
+
+
+def _turns_confidential(change: Change, facility: Facility) -> bool:
+    return bool(change.target.fields["is_confidential"]) and not facility.is_confidential

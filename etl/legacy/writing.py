@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.bulk import copy_in, take_ids
 from etl.assessment import hash_content, to_stored
 from etl.entries import found_by
+from etl.facility_rows import coordinate_row, details_of, facility_row
 from etl.legacy.children import CONTACTS, POSITIONS, SERVICES
 from etl.legacy.database import LegacyRow
 from etl.legacy.ground import Ground
@@ -14,9 +15,9 @@ from etl.legacy.standing import Planned
 from etl.models import ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.sources import MIGRATED
 from etl.stages.canonical import to_canonical, to_export
+from etl.stages.plan import FacilityState, target_state
 from etl.stages.records import FacilityRecord, RawRecord
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
-from facilities.protection import Details
 
 TABLE = "facilities"
 
@@ -37,60 +38,31 @@ def write_landings(
     landings: Sequence[Landing], *, ground: Ground, run: ImportRun, file: SourceFile, fingerprint: str
 ) -> None:
     """Write facilities, what belongs to them and their records in the ledger, and enter them in the books."""
+    wanted = [target_state(one.record, existing=None, index_of=FacilityContact.index_of) for one in landings]
+    both = list(zip(landings, wanted, strict=True))
     facilities = []
-    for landing in landings:
-        facilities.append(_facility(landing, ground))
+    for landing, state in both:
+        facilities.append(_facility(landing, state, ground))
         ground.books.land(TABLE, landing.planned.row, landing.pk)
         ground.hidden[landing.pk] = landing.record.is_confidential
     ground.written.write(facilities)
     ground.written.write([row for landing in landings for row in _services(landing, ground)])
     ground.written.write([row for landing in landings for row in _contacts(landing, ground)])
-    ground.written.write([row for landing in landings for row in _position(landing, ground)])
+    ground.written.write([row for landing, state in both for row in _position(landing, state, ground)])
     _write_ledger(landings, run=run, file=file, fingerprint=fingerprint)
 
 
-def _facility(landing: Landing, ground: Ground) -> Facility:
-    record, row = landing.record, landing.planned.row
-    facility = Facility(
-        pk=landing.pk,
-        facility_code=record.facility_code,
-        registration_number=record.registration_number or None,
-        facility_name=record.name,
-        facility_type_id=record.facility_type or None,
-        operational_status_id=ground.ids.status.get(record.status),
-        county_id=ground.ids.county[record.county_code],
-        constituency_id=ground.ids.constituency.get(record.constituency_code),
-        ward_id=ground.ids.ward.get(record.ward_code),
-        address=record.address,
-        town=record.town,
-        level=record.level,
-        ownership=record.ownership,
-        opening_hours=record.opening_hours,
-        website=record.website,
-        has_gender_desk=record.has_gender_desk,
-        is_confidential=record.is_confidential,
-        is_active=record.is_active,
-        created_by_id=follow_user("created_by", row, table=TABLE, books=ground.books),
-        updated_by_id=follow_user("updated_by", row, table=TABLE, books=ground.books),
-        created_at=ground.time(TABLE, row, "created_at"),
-        updated_at=ground.time(TABLE, row, "updated_at"),
-    )
-    if record.is_confidential:
-        facility.hold_sealed(_details(record), before=None)
+def _facility(landing: Landing, wanted: FacilityState, ground: Ground) -> Facility:
+    row = landing.planned.row
+    facility = facility_row(landing.record.facility_code, wanted.fields, ids=ground.ids)
+    facility.pk = landing.pk
+    facility.created_by_id = follow_user("created_by", row, table=TABLE, books=ground.books)
+    facility.updated_by_id = follow_user("updated_by", row, table=TABLE, books=ground.books)
+    facility.created_at = ground.time(TABLE, row, "created_at")
+    facility.updated_at = ground.time(TABLE, row, "updated_at")
+    if facility.is_confidential:
+        facility.hold_sealed(details_of(wanted.fields), before=None)
     return facility
-
-
-def _details(record: FacilityRecord) -> Details:
-    return Details(
-        facility_name=record.name,
-        registration_number=record.registration_number,
-        constituency_code=record.constituency_code,
-        ward_code=record.ward_code,
-        town=record.town,
-        ownership=record.ownership,
-        opening_hours=record.opening_hours,
-        website=record.website,
-    )
 
 
 def _key(table: str, row: LegacyRow | None, ground: Ground) -> int:
@@ -123,16 +95,10 @@ def _contacts(landing: Landing, ground: Ground) -> Iterator[FacilityContact]:
         )
 
 
-def _position(landing: Landing, ground: Ground) -> Iterator[FacilityCoordinate]:
-    position, row = landing.record.position, landing.planned.position_row
-    if position and row:
-        coordinate = FacilityCoordinate(
-            pk=_key(POSITIONS, row, ground), facility_id=landing.pk, accuracy_level=position.accuracy.value
-        )
-        if landing.record.is_confidential:
-            coordinate.sealed_position = f"{position.latitude},{position.longitude}"
-        else:
-            coordinate.latitude, coordinate.longitude = position.latitude, position.longitude
+def _position(landing: Landing, wanted: FacilityState, ground: Ground) -> Iterator[FacilityCoordinate]:
+    if wanted.position and (row := landing.planned.position_row):
+        coordinate = coordinate_row(landing.pk, wanted.position)
+        coordinate.pk = _key(POSITIONS, row, ground)
         yield coordinate
 
 
