@@ -3,18 +3,17 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from time import perf_counter
 
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from core.backups.files import last_proven
 from core.health import Check, Verdict, age_in_words, healthy, unhealthy
 from core.key_guard import check_keys
+from core.known_migrations import applied_migrations, code_migrations
 
 MEGABYTE = 1_000_000
 MOST_NAMED = 5
@@ -32,19 +31,12 @@ def look_at_database() -> Verdict:
 
 def look_at_migrations() -> Verdict:
     """Return which migrations of this code the database lacks."""
-    recorder = MigrationRecorder(connection)
-    pending = sorted(_known_migrations() - set(recorder.applied_migrations()))
+    pending = sorted(code_migrations() - applied_migrations())
     if not pending:
         return healthy("all are applied")
-    named = ", ".join(f"{app}.{name}" for app, name in pending[:MOST_NAMED])
+    named = ", ".join(pending[:MOST_NAMED])
     more = f" and {len(pending) - MOST_NAMED} more" if len(pending) > MOST_NAMED else ""
     return unhealthy(f"{len(pending)} are pending: {named}{more}; run `manage.py migrate`")
-
-
-@cache
-def _known_migrations() -> frozenset[tuple[str, str]]:
-    """Return the migrations of this code, which do not change while the process lives; reading them takes a while."""
-    return frozenset(MigrationLoader(None).graph.nodes)
 
 
 def look_at_keys() -> Verdict:

@@ -1,64 +1,24 @@
 """A database of a test's own, filled by one import, that backups are made of and restored over."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from psycopg import sql
 
 from core.backups.errors import BackupError
 from core.backups.facts import Facts, read_facts
-from core.database_roles import as_owner_of, disconnect
+from core.database_roles import as_owner_of
 from core.state import state_hash
 from tests.faults.world import empty_registry
 from tests.kept_import import KEPT
+from tests.own_databases import connected_to, copy_test_database, databases
 from tests.world import RAW, run_import
-
-
-@contextmanager
-def connected_to(database: str) -> Iterator[None]:
-    """Let the default connection be to another database of the tests' server until the block ends."""
-    before = connection.settings_dict["NAME"]
-    disconnect()
-    connection.settings_dict["NAME"] = database
-    try:
-        yield
-    finally:
-        disconnect()
-        connection.settings_dict["NAME"] = before
-
-
-def on_server(statement: str, *names: str) -> list[tuple[Any, ...]]:
-    """Return what a statement of the server's superuser answers; its {} are names of databases."""
-    with as_owner_of("postgres"):
-        parameters = connection.get_connection_params() | {"autocommit": True}
-    with psycopg.connect(**parameters) as superuser:
-        cursor = superuser.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
-        return cursor.fetchall() if cursor.description else []
-
-
-def databases() -> list[str]:
-    return [name for (name,) in on_server("SELECT datname FROM pg_database ORDER BY 1")]
-
-
-def drop_all(beginning: str) -> None:
-    for name in databases():
-        if name.startswith(beginning):
-            on_server("DROP DATABASE {} WITH (FORCE)", name)
 
 
 def fill_pristine() -> str:
     """Return the name of a new database with the rows of one import, like the one the tests are connected to."""
-    test_database = str(connection.settings_dict["NAME"])
-    pristine = f"{test_database}_pristine"
-    disconnect()
-    drop_all(pristine)
-    on_server("CREATE DATABASE {} TEMPLATE {}", pristine, test_database)
+    pristine = copy_test_database("_pristine")
     with connected_to(pristine):
         empty_registry()  # a test may have committed something
         with as_owner_of(pristine), connection.cursor() as cursor:

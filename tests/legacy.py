@@ -9,11 +9,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.db import connection
 
 from tests.canaries import Canary
+from tests.own_databases import connected_to, copy_test_database, drop_all
 
 # as the document writes it; the three lookups and the users it only names
 DDL = """
@@ -219,27 +218,12 @@ _REFERENCES = {
 @contextmanager
 def own_database() -> Iterator[None]:
     """Let the code under test work on a copy of the test database, in which everything commits."""
-    name = connection.settings_dict["NAME"]
-    copy = f"{name}_legacy"
-    _disconnect()
-    parameters = connection.get_connection_params() | {"dbname": "postgres", "autocommit": True}
-    parameters = {key: value for key, value in parameters.items() if key not in {"cursor_factory", "context"}}
-    with psycopg.connect(**parameters) as server:
-        server.execute("RESET ROLE")
-        server.execute(f'DROP DATABASE IF EXISTS "{copy}" WITH (FORCE)')
-        server.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
-        connection.settings_dict["NAME"] = copy
-        try:
+    copy = copy_test_database("_legacy")
+    try:
+        with connected_to(copy):
             yield
-        finally:
-            _disconnect()
-            connection.settings_dict["NAME"] = name
-            server.execute(f'DROP DATABASE "{copy}" WITH (FORCE)')
-
-
-def _disconnect() -> None:
-    connection.close()
-    connection.close_pool()
+    finally:
+        drop_all(copy)
 
 
 SHELTER = Canary(7)

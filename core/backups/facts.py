@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from django.db import connection, transaction
-from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
+from core.known_migrations import applied_migrations, code_migrations
 from core.state import state_definition, state_hash
 
 # how a row reads as text must not depend on who asks
@@ -94,21 +94,9 @@ def read_facts() -> Facts:
         objects = dict(zip(_OBJECT_NAMES, cursor.fetchone() or (), strict=True))
         cursor.execute(_LOCALE)
         locale = list(cursor.fetchone() or ())
-        applied, of_the_code = migrations()
-        is_current = applied == of_the_code
+        applied = applied_migrations()
+        is_current = applied == code_migrations()
         return Facts(tables, objects, sorted(applied), state_hash() if is_current else None, state_definition(), locale)
-
-
-def migrations() -> tuple[set[str], set[str]]:
-    """Return the migrations that are applied to the default database, and those of this code."""
-    loader = MigrationLoader(connection)
-    return {f"{app}.{name}" for app, name in loader.applied_migrations}, code_migrations()
-
-
-def code_migrations() -> set[str]:
-    """Return the migrations of this code; no database is asked."""
-    loader = MigrationLoader(None)
-    return {f"{app}.{name}" for app, name in loader.disk_migrations or {}}
 
 
 def _table(cursor: Any, schema: str, name: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from django.db import connection
 
 from core.access import note_access
 from core.backups.errors import BackupError
-from core.backups.facts import code_migrations
 from core.backups.keys import backup_keys
 from core.backups.manifest_copy import refuse_other_copy
 from core.backups.proof import Progress, restored
@@ -19,6 +18,7 @@ from core.backups.sealed_backup import open_backup
 from core.backups.server import explained, only_one, refuse_beside_work, refuse_missing_roles
 from core.backups.swap import grant_entrance, swap_in, was_kept
 from core.database_roles import apply_rules, as_owner_of
+from core.known_migrations import code_migrations
 
 Confirm = Callable[[str, str], object]
 

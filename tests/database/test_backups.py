@@ -17,7 +17,7 @@ from django.conf import settings as project
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from core.backups.facts import Facts, code_migrations, snapshot
+from core.backups.facts import Facts, snapshot
 from core.backups.files import copy_of, last_proven, locked_directory, remove_leftovers, remove_old
 from core.backups.keys import backup_keys
 from core.backups.making import back_up
@@ -26,23 +26,15 @@ from core.backups.restore import restore_database
 from core.backups.sealed_backup import open_backup, write_backup
 from core.backups.server import beside, only_one, parameters_for, scratch_database
 from core.database_roles import as_owner_of
+from core.known_migrations import code_migrations
 from core.models import AccessLog
 from core.state import state_hash
 from etl.lock import import_lock
 from facilities.models import Facility
-from tests.backups_world import (
-    change_something,
-    connected_to,
-    databases,
-    drop_all,
-    facts,
-    fill_pristine,
-    leftovers,
-    on_server,
-    refusal,
-)
+from tests.backups_world import change_something, facts, fill_pristine, leftovers, refusal
 from tests.canaries import leaks, write_canaries
 from tests.faults.world import all_or_sample, in_child, in_full, wait_for
+from tests.own_databases import connected_to, databases, drop_all, on_server
 from tests.world import run_import
 
 pytestmark = pytest.mark.usefixtures("transactional_db")

@@ -22,8 +22,9 @@ from core.backups.restore import restore_database
 from core.embedded_postgres import stop, url
 from core.state import state_hash
 from etl.lock import LOCK
-from tests.backups_world import change_something, connected_to, databases, drop_all, fill_pristine
+from tests.backups_world import change_something, fill_pristine
 from tests.faults.world import all_or_sample, at_statement, in_child, in_full
+from tests.own_databases import connected_to, databases, drop_all
 from tests.production import ROOT, environment, on, start_postgres
 
 SWAP = "ALTER DATABASE"
