@@ -22,10 +22,10 @@ class Canary:
         self.address = f"Qx{number:02d}canarylane 7"
         self.phone = f"07227{number:02d}913"
         self.email = f"qx{number:02d}canarymail@example.or.ke"
-        self.latitude, self.longitude = f"-1.28{number:02d}137", f"36.81{number:02d}731"
+        self.latitude, self.longitude = f"-1.28{number:02d}1379", f"36.81{number:02d}7319"
         self.county = COUNTIES[number % len(COUNTIES)]
         self.words = (self.name.split()[0], self.address.split()[0], self.email.split("@")[0])
-        self.digits = (self.phone[1:], f"28{number:02d}137", f"81{number:02d}731")
+        self.digits = (self.phone[1:], f"28{number:02d}1379", f"81{number:02d}7319")
 
 
 CANARIES = [Canary(number) for number in range(COUNT)]
@@ -127,11 +127,17 @@ def leaks(text: str) -> set[str]:
 
 
 def leaks_in_database() -> dict[str, set[str]]:
-    """Return the canaries in each table of the database, every column as text."""
+    """Return the canaries in each table of the database, every column as text but keys: a high one looks like a coordinate."""
     found = {}
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT coalesce(string_agg(t::text, chr(10)), '') FROM \"{table}\" t")
+            cursor.execute(
+                "SELECT string_agg(quote_ident(column_name), ',' ORDER BY ordinal_position) FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND table_name = %s AND data_type NOT IN ('integer', 'bigint')",
+                [table],
+            )
+            columns = cursor.fetchone()[0]
+            cursor.execute(f"SELECT coalesce(string_agg(ROW({columns or ''})::text, chr(10)), '') FROM \"{table}\"")
             if hits := leaks(cursor.fetchone()[0]):
                 found[table] = hits
     return found

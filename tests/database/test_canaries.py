@@ -3,19 +3,21 @@
 import io
 import json
 import logging
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import F
 
 from core.health import CHECKS, as_report, judge
 from core.models import AuditEntry
 from core.roles import SAFEGUARDING
 from etl.models import DuplicatePair, SourceRecord, SourceRecordVersion
 from etl.stages.report import to_html, to_json, to_text
-from facilities.models import Facility
+from facilities.models import Facility, FacilityCoordinate
 from tests.canaries import CANARIES, leaks, leaks_in_database, write_canaries
 from tests.sampling import all_or_sample
 from tests.site import METHODS, PEOPLE, address_of, first_row, patterns, visitor
@@ -57,6 +59,16 @@ def test_the_search_for_canaries_finds_them_in_every_form() -> None:
     ):  # fmt: skip
         assert leaks(text), text
     assert not leaks("a confidential place in Nairobi, 0722 000 001")
+
+
+def test_the_search_reads_every_column_of_a_table_but_its_keys(imported: dict[str, Any]) -> None:
+    """Keys are numbers that grow: one day one of them is the digits of a coordinate."""
+    canary = CANARIES[17]
+    FacilityCoordinate.objects.update(coordinate_id=F("coordinate_id") + int(canary.digits[1]))
+    assert leaks_in_database() == {}
+    coordinate = FacilityCoordinate.objects.first()
+    FacilityCoordinate.objects.filter(pk=coordinate.pk).update(latitude=Decimal(canary.latitude))
+    assert leaks_in_database() == {"facility_coordinates": {canary.digits[1]}, "audit_trail": {canary.digits[1]}}
 
 
 def test_no_table_holds_a_canary(summary: dict[str, Any]) -> None:
