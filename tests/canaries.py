@@ -106,7 +106,18 @@ def _needles() -> re.Pattern[str]:
     coded = {
         found for word in plain for form in {word, word.lower(), word.upper()} for found in _encoded(form.encode())
     }
-    return re.compile("|".join(sorted(map(re.escape, {word.lower() for word in plain} | coded), key=len, reverse=True)))
+    return re.compile(_any_of({word.lower() for word in plain} | coded))
+
+
+def _any_of(words: set[str]) -> str:
+    """Return a pattern of any of the words, the longest first; shared beginnings stand once, so that a search is fast."""
+    endings: dict[str, set[str]] = {}
+    for word in words - {""}:
+        endings.setdefault(word[0], set()).add(word[1:])
+    if not endings:
+        return ""
+    pattern = "|".join(re.escape(letter) + _any_of(rest) for letter, rest in sorted(endings.items()))
+    return f"(?:{pattern})" + ("?" if "" in words else "")
 
 
 def _encoded(word: bytes) -> list[str]:
