@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 
+from core.health import Check, Status, judge
+from core.health_checks import look_at_backups
 from core.roles import Action, may
 from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
 from etl.quality_reporting import offenders, trend
@@ -48,7 +50,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     snapshot = measured.filter(run__undone_by__isnull=True).first()  # what was undone is not what the registry is like
     rows = trend()
     return context | {
-        "banner": _banner(last, now),
+        "banners": list(_banners(last, now, sees_backups=may(request.user, Action.TRANSFORM))),
         "tiles": list(_tiles(last, snapshot, now)),
         "metrics": _metrics(snapshot),
         "score_chart": _safe(line_chart([(f"run {row['run']}", row["score"]) for row in rows], title="Quality score")),
@@ -95,23 +97,30 @@ _ADMIN_PAGES: Mapping[str, str] = {
 }
 
 
-def _banner(last: ImportRun | None, now: datetime) -> str:
-    """Return what is wrong with the schedule, "" where nothing is; an empty registry has no schedule yet."""
+def _banners(last: ImportRun | None, now: datetime, *, sees_backups: bool) -> Iterator[str]:
+    """Yield what is wrong with the schedules; an empty registry has none yet."""
     if last is None:
-        return ""
+        return
+    yield from _stale_imports(now)
+    backups = judge(Check("backups", look_at_backups))
+    if sees_backups and backups.status is not Status.HEALTHY:
+        yield f"Backups: {backups.details.replace('`', '')}."
+
+
+def _stale_imports(now: datetime) -> Iterator[str]:
     good = ImportRun.objects.filter(
         kind=ImportRun.Kind.IMPORT, status=ImportRun.Status.SUCCEEDED, undone_by__isnull=True
     )
     success = good.first()
     if success is None:
-        return "No import has succeeded yet: look at the last run, mend what it names, and import again."
+        yield "No import has succeeded yet: look at the last run, mend what it names, and import again."
+        return
     ended = success.finished_at or success.started_at
-    if now - ended <= timedelta(hours=settings.ETL_FRESH_HOURS):
-        return ""
-    return (
-        f"The last successful import ended {timesince(ended, now)} ago, on {timezone.localtime(ended):%d %B %Y at %H:%M}: "
-        "what you see may be out of date. Look whether the scheduled import runs."
-    )
+    if now - ended > timedelta(hours=settings.ETL_FRESH_HOURS):
+        yield (
+            f"The last successful import ended {timesince(ended, now)} ago, on {timezone.localtime(ended):%d %B %Y at %H:%M}: "
+            "what you see may be out of date. Look whether the scheduled import runs."
+        )
 
 
 def _tiles(last: ImportRun | None, snapshot: QualitySnapshot | None, now: datetime) -> Iterator[Tile]:

@@ -1,6 +1,7 @@
 """The front page, a run's report, and the quality of one facility."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +73,16 @@ def test_an_old_success_is_a_red_banner(imported: dict[str, Any]) -> None:
     html = page("viewer")
     assert 'role="alert"' in html
     assert "The last successful import ended" in html
+
+
+def test_missing_backups_are_a_red_banner_for_who_runs_imports(
+    imported: dict[str, Any], settings: Any, tmp_path: Path
+) -> None:
+    settings.BACKUP_DIR = tmp_path
+    assert "Backups:" not in page("data_engineer")  # the registry is new
+    settings.BACKUP_FRESH_HOURS = 0  # it is no more
+    assert "Backups: none yet: run manage.py backup_database, and schedule it." in page("data_engineer")
+    assert "Backups:" not in page("viewer")
 
 
 def test_a_registry_without_any_success_says_so(db: None, tmp_path: Any) -> None:
