@@ -153,8 +153,15 @@ def cancel(request: RunRequest) -> bool:
     """Return whether the request was called off: not while it is worked on."""
     mine = _move(request, OPEN, State.CANCELLED, preview={})
     if mine:
-        forget(request.data_dir)
+        _forget_upload(request)
     return mine
+
+
+def _forget_upload(request: RunRequest) -> None:
+    """Delete the upload of a request that is over, unless another one, such as "Import again", still wants it."""
+    waiting = RunRequest.objects.filter(data_dir=request.data_dir, state__in=[*OPEN, State.WORKING])
+    if not waiting.exclude(pk=request.pk).exists():
+        forget(request.data_dir)
 
 
 def is_at_work(request: RunRequest) -> bool:
@@ -278,7 +285,7 @@ def _run(request: RunRequest) -> None:
         summary = import_facilities(_options(request, user, dry_run=False), progress=_names_run(request))
         _done(request, summary["run"])
         if summary["status"] == ImportRun.Status.SUCCEEDED:
-            forget(request.data_dir)
+            _forget_upload(request)
 
 
 def _done(request: RunRequest, run: int | None) -> None:

@@ -18,7 +18,7 @@ from core.models import AccessLog, AuditEntry, User
 from core.state import state_hash
 from etl.lock import LOCK
 from etl.models import ImportRun, RunRequest, SourceRecord, SourceRecordVersion
-from etl.run_requests import _LOCK, _end, settle
+from etl.run_requests import _LOCK, _end, ask_import, settle
 from facilities.models import Facility
 from geography.models import County, PlaceAlias
 from tests.canaries import CANARIES, _provider, leaks
@@ -284,6 +284,15 @@ def test_beside_another_import_it_waits_for_one_click_and_says_who_is_at_work(br
     assert second.state == "ready"
     decide(browser, asked, "confirm")
     assert asked.state == "done"
+
+
+def test_a_file_that_another_request_wants_stays_until_that_is_over(browser: Any, uploads: Path) -> None:
+    first = previewed(browser, [provider(0)])
+    second = ask_import(data_dir=Path(first.data_dir), sources=first.sources, user=first.asked_by)
+    decide(browser, first, "cancel")
+    assert [path.name for path in uploads.iterdir()] == [Path(second.data_dir).name]
+    decide(browser, second, "cancel")
+    assert not list(uploads.iterdir())
 
 
 def test_cancelling_deletes_the_file_and_an_old_one_goes_by_itself(browser: Any, uploads: Path) -> None:
