@@ -16,7 +16,7 @@ from core.backups.manifest_copy import refuse_other_copy
 from core.backups.proof import Progress, restored
 from core.backups.sealed_backup import open_backup
 from core.backups.server import explained, only_one, refuse_beside_work, refuse_missing_roles
-from core.backups.swap import grant_entrance, swap_in, was_kept
+from core.backups.swap import swap_in, was_kept
 from core.database_roles import apply_rules, as_owner_of
 from core.known_migrations import code_migrations
 
@@ -69,7 +69,6 @@ def restore_database(path: Path, *, confirm: Confirm, progress: Progress = lambd
                 with as_owner_of(scratch):
                     progress("making it ready")
                     _make_ready(is_older=is_older)
-                grant_entrance(scratch, live=live)
                 refuse_beside_work(live)  # begun meanwhile
                 progress("taking the live database's place")
                 kept = swap_in(scratch, live=live)
@@ -86,7 +85,6 @@ def swap_back(kept: str, *, confirm: Confirm) -> Restored:
             raise BackupError(f"there is no database {kept} that a restore of {live} kept: see the last lines of that")
         confirm(live, f"what {kept} holds")
         refuse_beside_work(live)
-        grant_entrance(kept, live=live)
         return Restored(live, swap_in(kept, live=live), {}, is_migrated=False)
 
 

@@ -33,6 +33,7 @@ def swap_in(database: str, *, live: str) -> str | None:
     hear_no_more()
     try:
         with _ending_sessions([live, database]), transaction.atomic():
+            _grant_entrance(database, live=live)
             if kept:
                 run("ALTER DATABASE {} RENAME TO {}", live, kept)
                 _close_entrance(kept)
@@ -47,7 +48,7 @@ def swap_in(database: str, *, live: str) -> str | None:
     return kept
 
 
-def grant_entrance(database: str, *, live: str) -> None:
+def _grant_entrance(database: str, *, live: str) -> None:
     """Let those enter a database who may enter the live one, our roles in any case, and nobody else."""
     run("REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     granted = {(str(name), str(right)) for name, right in ask(_PRIVILEGES, live)}
