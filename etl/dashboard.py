@@ -18,10 +18,11 @@ from core.health_checks import look_at_backups
 from core.roles import Action, may
 from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
 from etl.quality_reporting import offenders, trend
+from etl.rejects_by_rule import count_by_rule
 from etl.rule_words import in_admin
 from etl.stages.charts import bar, line_chart, stacked_bars
 from etl.stages.quality import TARGETS
-from etl.stages.recommend import IN_ADMIN, STALE_CONTACTS
+from etl.stages.recommend import IN_ADMIN, STALE_CONTACTS, Situation, freshened
 from facilities.models import Facility
 from facilities.stale_contacts import stale_contacts
 
@@ -49,9 +50,14 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     measured = QualitySnapshot.objects.select_related("run")
     snapshot = measured.filter(run__undone_by__isnull=True).first()  # what was undone is not what the registry is like
     rows = trend()
+    waiting = Situation(
+        rejects=count_by_rule(),
+        open_pairs=DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count(),
+        contacts_to_verify=stale_contacts(now=now).count(),
+    )
     return context | {
         "banners": list(_banners(last, now, sees_backups=may(request.user, Action.TRANSFORM))),
-        "tiles": list(_tiles(last, snapshot, now)),
+        "tiles": list(_tiles(last, snapshot, waiting, now)),
         "metrics": _metrics(snapshot),
         "score_chart": _safe(line_chart([(f"run {row['run']}", row["score"]) for row in rows], title="Quality score")),
         "runs_chart": _safe(
@@ -61,7 +67,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         ),
         "worst_counties": _safe(_counties()),
         "worst_sources": _safe(_sources(snapshot)),
-        "next_steps": [_next_step(step) for step in (snapshot.recommendations if snapshot else [])],
+        "next_steps": [_next_step(step) for step in (freshened(snapshot.recommendations, waiting) if snapshot else [])],
         "is_empty": last is None,
         "shows_commands": may(request.user, Action.TRANSFORM),
     }
@@ -123,7 +129,9 @@ def _stale_imports(now: datetime) -> Iterator[str]:
         )
 
 
-def _tiles(last: ImportRun | None, snapshot: QualitySnapshot | None, now: datetime) -> Iterator[Tile]:
+def _tiles(
+    last: ImportRun | None, snapshot: QualitySnapshot | None, waiting: Situation, now: datetime
+) -> Iterator[Tile]:
     active = Facility.objects.filter(is_active=True).count()
     yield Tile(str(active), "facilities in service", f"{_list('facilities_facility')}?is_active__exact=1")
     if last:
@@ -142,12 +150,12 @@ def _tiles(last: ImportRun | None, snapshot: QualitySnapshot | None, now: dateti
     rejects = SourceRecord.objects.filter(latest_version__state="rejected").count()
     where = reverse("admin:etl_sourcerecordversion_by_rule")
     yield Tile(str(rejects), "open rejects", where, is_bad=rejects > 0)
-    pairs = DuplicatePair.objects.filter(decision=DuplicatePair.Decision.TO_REVIEW).count()
+    pairs = waiting.open_pairs
     yield Tile(
         str(pairs), "possible duplicates", f"{_list('etl_duplicatepair')}?decision__exact=to_review", is_bad=pairs > 0
     )
-    stale = stale_contacts(now=now).count()
-    yield Tile(str(stale), "contacts to verify", reverse("admin:facilities_facility_stale_contacts"))
+    stale = reverse("admin:facilities_facility_stale_contacts")
+    yield Tile(str(waiting.contacts_to_verify), "contacts to verify", stale)
     if snapshot and snapshot.score is not None:
         url = reverse("admin:etl_importrun_report", args=[snapshot.run_id])
         yield Tile(f"{snapshot.score:.1f} %", "quality score: see the report", url)

@@ -24,6 +24,14 @@ FROM (
 ) AS rejects
 GROUP BY rule, source ORDER BY rule, source
 """
+_COUNTS = """
+SELECT rule, count(*) FROM (
+  SELECT DISTINCT v.version_id, f->>'rule' AS rule
+  FROM source_record_versions v CROSS JOIN LATERAL jsonb_array_elements(v.findings) AS f
+  WHERE v.state = %s AND f->>'severity' = %s
+) AS rejects
+GROUP BY rule ORDER BY count(*) DESC, rule
+"""
 _RULES = """
 SELECT DISTINCT f->>'rule' FROM source_record_versions v CROSS JOIN LATERAL jsonb_array_elements(v.findings) AS f
 WHERE v.findings <> '[]'::jsonb AND (%s = '' OR v.state = %s) ORDER BY 1
@@ -51,6 +59,13 @@ class RuleBlock:
     @property
     def count(self) -> int:
         return sum(self.by_source.values())
+
+
+def count_by_rule() -> dict[str, int]:
+    """Return how many rejects each rule holds open now, the commonest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, [SourceRecordVersion.State.REJECTED, Severity.REJECT.value])
+        return dict(cursor.fetchall())
 
 
 def rejects_by_rule() -> list[RuleBlock]:

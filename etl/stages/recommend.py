@@ -16,6 +16,7 @@ LIST_BY_RULE: Mapping[str, str] = {
 STALE_CONTACTS = "Stale contacts"
 MOST = 12
 IN_ADMIN = "in admin: "
+_WAITING = ("manage.py rejects list", "manage.py duplicates list", f"{IN_ADMIN}{STALE_CONTACTS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ class Situation:
 def recommend(seen: Situation) -> list[Recommendation]:
     """Return what to do, the most urgent first."""
     return [*_sources(seen), *_rejects(seen), *_registry(seen)][:MOST]
+
+
+def freshened(steps: Sequence[Mapping[str, str]], waiting: Situation) -> list[Mapping[str, str]]:
+    """Return steps of an earlier time with what waits for a person now: other numbers, without what was settled since."""
+    now = {one["command"]: one for one in (step.as_json() for step in recommend(waiting))}
+    kept = [now.pop(step["command"], step) for step in steps if step["command"] in now or not _is_counted(step)]
+    return [*kept, *now.values()][:MOST]
+
+
+def _is_counted(step: Mapping[str, str]) -> bool:
+    """Return whether the step counts what a person settles at any time, and not what an import read."""
+    return step["command"].startswith(_WAITING)
 
 
 def _sources(seen: Situation) -> Iterator[Recommendation]:

@@ -1,7 +1,7 @@
 """What to do next, from what was measured."""
 
 from etl.rule_words import in_admin
-from etl.stages.recommend import Situation, recommend
+from etl.stages.recommend import Situation, freshened, recommend
 
 
 def test_nothing_to_do_is_nothing_recommended():
@@ -45,4 +45,21 @@ def test_an_unknown_word_of_a_list_is_mended_in_the_lists_and_not_among_the_plac
     assert [in_admin(one.why) for one in found] == [
         found[0].why,
         "ward-unknown on 1 record: add the spelling under Place aliases, then import again",
+    ]
+
+
+def test_steps_of_an_earlier_time_say_what_waits_now():
+    measured = [
+        step.as_json()
+        for step in recommend(
+            Situation(rejects={"not-a-station": 8, "county-unknown": 2}, faults={"ward-unknown": 3}, open_pairs=2)
+        )
+    ]
+
+    now = freshened(measured, Situation(rejects={"county-unknown": 1, "name-missing": 1}))
+
+    assert [step["why"] for step in now] == [
+        "1 record rejected by county-unknown; add an alias, then `rejects replay --waiting`",
+        "ward-unknown on 3 records: add the spelling to fixtures/place_aliases.csv",
+        "1 record rejected by name-missing",
     ]
