@@ -144,6 +144,9 @@ def last_line(summary: Mapping[str, Any]) -> str:
     """Return the line that names the run and the next useful command."""
     if summary["dry_run"] and summary["status"] == "failed":
         return "Dry run failed; nothing was written"
+    if summary["dry_run"] and summary["status"] == "partial":
+        sound = " ".join(name for name, row in summary["sources"].items() if not row.get("error"))
+        return f"Dry run partial; nothing was written. Next: mend what was refused, or import the others: {sound}"
     if summary["dry_run"]:
         return f"Dry run {summary['status']}; nothing was written. Next: the same command without --dry-run"
     return f"Run {summary['run']} {summary['status']}. Next: {_next_command(summary)}"
@@ -151,7 +154,8 @@ def last_line(summary: Mapping[str, Any]) -> str:
 
 def _next_command(summary: Mapping[str, Any]) -> str:
     if summary["status"] != "succeeded":
-        return f"mend what was refused, then {MANAGE} import_facilities"
+        refused = [name for name, row in summary["sources"].items() if row.get("error")]
+        return f"mend what was refused, then {' '.join([MANAGE, 'import_facilities', *refused])}"
     if summary["totals"]["rejected"]:
         return f"{MANAGE} rejects list"
     return f"{MANAGE} quality_report" if IS_SERVER else "make serve"

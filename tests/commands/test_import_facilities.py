@@ -57,6 +57,18 @@ def test_json_is_one_object_with_the_keys_of_the_interface(run_command: Run, dat
     assert summary["run"] == ImportRun.objects.get().pk
 
 
+def test_after_a_refusal_the_last_line_names_the_sources_to_go_on_with(run_command: Run, data_dir: Path) -> None:
+    for path in data_dir.glob("*.json"):
+        if path.stem not in {"regional", "category_A"}:
+            path.unlink()
+
+    _, dry, _ = run_command("--data-dir", data_dir, "--dry-run")
+    assert dry.strip().endswith("Next: mend what was refused, or import the others: regional category_A")
+
+    _, out, _ = run_command("regional", "equity_afya", "--data-dir", data_dir)
+    assert re.search(r"partial\. Next: mend what was refused, then .+ import_facilities equity_afya$", out.strip())
+
+
 def test_a_dry_run_says_so_and_names_no_run(run_command: Run, data_dir: Path) -> None:
     code, out, _ = run_command("--data-dir", data_dir, "--dry-run", "--json")
     summary = json.loads(out)
