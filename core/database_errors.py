@@ -21,7 +21,7 @@ _NO_CONNECTION: Mapping[tuple[str, ...], str] = {
     ("starting up",): "it is starting",
     ("shutting down",): "it is stopping",
     ("timeout expired",): "no answer in time",
-    ("couldn't get a connection",): "no connection in time; health_check says why",
+    ("couldn't get a connection",): "no connection in time; health_check, or the log of the server, says why",
 }
 
 

@@ -33,7 +33,7 @@ def test_an_error_of_connecting_says_why_and_not_where(text: str, why: str) -> N
 def test_a_pool_that_found_no_connection_names_who_can_tell_why() -> None:
     error = PoolTimeout("couldn't get a connection after 5.00 sec")
 
-    assert kind_of(error) == "PoolTimeout: no connection in time; health_check says why"
+    assert kind_of(error) == "PoolTimeout: no connection in time; health_check, or the log of the server, says why"
 
 
 def test_an_error_that_has_a_sqlstate_says_that_alone() -> None:
