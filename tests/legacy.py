@@ -249,6 +249,7 @@ def hostile_case() -> Rows:
     rows["service_categories"] = [
         {"category_id": 1, "category_name": "PEP"}, {"category_id": 2, "category_name": "HIV/PEP"},
         {"category_id": 3, "category_name": "Shelter"}, {"category_id": 4, "category_name": "Prayer"},
+        {"category_id": 5, "category_name": "Ask 0722 000 204"},
     ]  # fmt: skip
     rows["contact_types"] = [{"type_id": 1, "type_name": "Phone"}, {"type_id": 2, "type_name": "Email"}]
     rows["users"] = [

@@ -62,7 +62,7 @@ def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> 
                 continue
             codes.add(code)
             by_text[clean.to_key(name)] = code
-            books.note(table, row, f"'{clean.mask(name)}' was not in our list, and was added as {code}")
+            books.note(table, row, f"'{clean.mask(name)}' was not in our list, and was added as {clean.mask(code)}")
         matched[code] = row
     return matched
 

@@ -285,6 +285,11 @@ def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path:
             json.dumps([{"model": "x.facility", "pk": 1, "fields": {f"f{n}": n for n in range(3000)}}]).encode(),
             "different fields",
         ),
+        (
+            "surrogate.json",
+            rb'[{"model": "x.facility", "pk": 1, "fields": {"facility_name": "\ud800"}}, 7]',
+            "no facility that can be read, and 2 objects that cannot, the first at /0: ",
+        ),
         ("nan.json", b'[{"model": "x.facility", "pk": NaN, "fields": {}}]', "NaN"),
     ],
 )
