@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from typing import Any
 from django.conf import settings
 
 from core.backups.errors import BackupError
-from core.backups.sealed_backup import MAGIC
+from core.backups.sealed_backup import LARGEST_MANIFEST, MAGIC
 from core.errors import ExitCode
 
 NAME = re.compile(r"gvrc-admin-(\d{8}T\d{6}Z)(?:-(\d+))?\.backup")
+_STATE_HASH = re.compile(r"[0-9a-f]{64}")
 _STAMP = "%Y%m%dT%H%M%SZ"
 PARTIAL, COPY = ".partial", ".json"  # behind the name: not proven yet; the manifest for people and monitoring
 
@@ -40,17 +42,37 @@ class BackupFile:
         return copy_of(self.path)
 
     def told(self) -> dict[str, Any]:
-        """Return what the copy of the manifest says; nothing where there is none that can be read."""
+        """Return the rows and the state hash that the copy of the manifest tells; nothing of one that tells them otherwise."""
         try:
-            told = json.loads(self.copy.read_text(encoding="utf-8"))
+            told = read_copy(self.copy)
         except (OSError, ValueError):
             return {}
-        return told if isinstance(told, dict) else {}
+        rows, state = (told.get(name) for name in ("rows", "state_hash")) if isinstance(told, dict) else (None, None)
+        return {
+            "rows": rows if type(rows) is int else None,
+            "state_hash": state if isinstance(state, str) and _STATE_HASH.fullmatch(state) else None,
+        }
 
 
 def copy_of(path: Path) -> Path:
     """Return where the readable copy of a backup's manifest lies."""
     return path.with_name(f"{path.name}{COPY}")
+
+
+def read_copy(copy: Path) -> Any:
+    """Return the JSON of a manifest's copy; raises OSError or ValueError. A pipe is not waited for, and no huge file read."""
+    descriptor = os.open(copy, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        is_read = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        text = file.read(LARGEST_MANIFEST + 1) if is_read else b""
+    if not is_read or len(text) > LARGEST_MANIFEST:
+        message = "it is no manifest"
+        raise ValueError(message)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        message = "it is nested too deep"
+        raise ValueError(message) from error
 
 
 def proven_backups() -> list[BackupFile]:
@@ -65,7 +87,7 @@ def proven_backups() -> list[BackupFile]:
         return []
     except OSError as error:
         raise BackupError(f"{settings.BACKUP_DIR}: cannot be read ({error.strerror}); mend its rights") from None
-    found = [file for name in names if (file := _backup_file(settings.BACKUP_DIR / name))]
+    found = [file for name in names if (file := backup_file(settings.BACKUP_DIR / name))]
     return sorted(found, key=lambda file: (file.made_at, file.number))
 
 
@@ -93,7 +115,8 @@ def listed_backups() -> list[dict[str, Any]]:
     ]
 
 
-def _backup_file(path: Path) -> BackupFile | None:
+def backup_file(path: Path) -> BackupFile | None:
+    """Return what a file's name says of it; None where that is no name of a backup."""
     match = NAME.fullmatch(path.name)
     if not match:
         return None
@@ -165,11 +188,12 @@ def sync_directory() -> None:
 
 
 def remove_leftovers() -> None:
-    """Remove what dead runs left: unproven files, and copies of manifests whose backup is gone."""
+    """Remove what dead runs left: unproven files, and copies of manifests whose backup is gone. A folder is nobody's leftover."""
     for path in settings.BACKUP_DIR.iterdir():
         stem = path.name.removesuffix(PARTIAL).removesuffix(COPY)
         is_ours = stem != path.name and NAME.fullmatch(stem)
-        if is_ours and (path.name.endswith(PARTIAL) or not path.with_name(stem).exists()):
+        is_folder = path.is_dir() and not path.is_symlink()
+        if is_ours and not is_folder and (path.name.endswith(PARTIAL) or not path.with_name(stem).exists()):
             path.unlink(missing_ok=True)
 
 

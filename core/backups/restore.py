@@ -12,7 +12,7 @@ from django.db import connection
 from core.access import note_access
 from core.backups.errors import BackupError
 from core.backups.keys import backup_keys
-from core.backups.manifest_copy import refuse_other_copy
+from core.backups.manifest_copy import refuse_other_copy, refuse_other_name
 from core.backups.proof import Progress, restored
 from core.backups.sealed_backup import open_backup
 from core.backups.server import explained, only_one, refuse_beside_work, refuse_missing_roles
@@ -42,6 +42,7 @@ def verify_backup(path: Path, *, is_quick: bool = False, progress: Progress = la
     with explained(path), open_backup(path, keys=backup_keys()) as backup:
         progress("checking every byte")
         backup.check()
+        refuse_other_name(path, backup.manifest)
         refuse_other_copy(path, backup.manifest)
         if not is_quick:
             with only_one(live), restored(backup, live, progress=progress):

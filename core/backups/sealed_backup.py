@@ -22,7 +22,7 @@ from core.backups.sealed_stream import TAG, DamagedStreamError, derive_key, seal
 MAGIC = b"GVRC backup v1\r\n"
 _SALT, _NAME, _LENGTH = 32, 16, 8  # bytes
 _HEADER = len(MAGIC) + _SALT + _NAME
-_LARGEST_MANIFEST = 1 << 24  # bytes
+LARGEST_MANIFEST = 1 << 24  # bytes
 _DUMP, _MANIFEST, _KEY_NAME = "gvrc backup dump", "gvrc backup manifest", "gvrc backup key name"
 REMEDY = "use another backup: backup_database --list"
 
@@ -38,9 +38,7 @@ def write_backup(file: BinaryIO, dump: Iterator[bytes], *, manifest: Mapping[str
         file.write(frame)
     whole = {**manifest, "sha256": digest.hexdigest()}
     text = json.dumps(whole, sort_keys=True).encode()
-    (sealed,) = seal(
-        iter([text]), key=derive_key(key, salt=salt, info=_MANIFEST), bound=header, frame=_LARGEST_MANIFEST
-    )
+    (sealed,) = seal(iter([text]), key=derive_key(key, salt=salt, info=_MANIFEST), bound=header, frame=LARGEST_MANIFEST)
     file.write(sealed)
     file.write(len(sealed).to_bytes(_LENGTH))
     return whole
@@ -129,12 +127,12 @@ def _read(path: Path, stream: BinaryIO, keys: Sequence[str]) -> SealedBackup:
     stream.seek(size - _LENGTH)
     length = int.from_bytes(stream.read(_LENGTH))
     start = size - _LENGTH - length
-    if not TAG <= length <= _LARGEST_MANIFEST + TAG or start < _HEADER + TAG:
+    if not TAG <= length <= LARGEST_MANIFEST + TAG or start < _HEADER + TAG:
         raise _damaged(path)
     stream.seek(start)
     try:
         manifest_key = derive_key(key, salt=salt, info=_MANIFEST)
-        text = b"".join(unseal(stream, length, key=manifest_key, bound=header, frame=_LARGEST_MANIFEST))
+        text = b"".join(unseal(stream, length, key=manifest_key, bound=header, frame=LARGEST_MANIFEST))
     except DamagedStreamError:
         raise _damaged(path) from None
     return SealedBackup(path, json.loads(text), stream, header, key, start - _HEADER)
