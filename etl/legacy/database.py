@@ -72,14 +72,17 @@ class LegacyDatabase:
                 query = f"SELECT count(*) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # a quoted name
                 self.other_tables[shown_name(name, self.other_tables)] = self._count(query)
         if "facilities" not in self._tables:
-            raise LegacyFileError(f"{self.name}: {self._what_lacks()}")
+            raise self._without_facilities()
 
-    def _what_lacks(self) -> str:
+    def _without_facilities(self) -> LegacyFileError:
         if not self.unreadable:
-            return "has no table of facilities; name the legacy registry's own database or export"
+            message = f"{self.name}: has no table of facilities; name the legacy registry's own database or export"
+            return LegacyFileError(message)
         _, place, reason = self.unreadable[0]
-        count = len(self.unreadable)
-        return f"has no facility that can be read, and {count:,} objects that cannot, the first at {place}: {reason}; mend that"
+        return LegacyFileError(
+            f"{self.name}: has no facility that can be read, and {len(self.unreadable):,} objects that cannot,"
+            f" the first at {place}: {reason}; mend that"
+        )
 
     def _look_at(self, table: str, name: str) -> None:
         told = self._all(f"PRAGMA table_info({_quoted(name)})")
