@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from core.faults import CODES_OF_LOGGERS, UNEXPECTED, fingerprint_of
+from core.masking import mask_contacts
 from etl.errors import EtlError, LockHeldError
 from tests.unit.test_logs import capture, only, raised
 
@@ -119,6 +120,12 @@ def test_the_same_fault_on_another_machine_has_the_same_fingerprint() -> None:
     )
     there = told(frame("/opt/python/json/decoder.py"), frame("etl/load.py", line=30), frame("/opt/python/x.py"))
     assert fingerprint_of("a", here, logger="l") == fingerprint_of("a", there, logger="other")
+
+
+def test_no_fingerprint_is_taken_for_a_phone_number() -> None:
+    fingerprints = {fingerprint_of(f"fault-{number}", {}, logger="l") for number in range(2_000)}
+    assert len(fingerprints) == 2_000
+    assert {mask_contacts(fingerprint) for fingerprint in fingerprints} == fingerprints
 
 
 @pytest.mark.parametrize(
