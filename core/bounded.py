@@ -24,7 +24,12 @@ class Lane:
         """Return what is set when the work is done, and never where the lane is not free. What the work raises is lost."""
         done = threading.Event()
         if self._is_free.acquire(blocking=False):
-            threading.Thread(target=self._do, args=(work, done, patience), daemon=True).start()
+            try:
+                threading.Thread(target=self._do, args=(work, done, patience), daemon=True).start()
+            except (
+                RuntimeError
+            ):  # the machine has no thread to give: this time there is no answer, and next time there may be
+                self._is_free.release()
         return done
 
     def _do(self, work: Callable[[], object], done: threading.Event, patience: int) -> None:

@@ -15,11 +15,13 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
 from core.bounded import Lane
+from core.health import PATIENCE as LONGEST_SEARCH
 from core.health import Report, Status, find_health, is_well
 
 log = structlog.get_logger(__name__)
 LIVENESS, READINESS = "/healthz", "/readyz"
 KEPT = 2.0  # seconds that an answer is good for: visitors, however many, ask the database no more often
+LONGEST = KEPT + 2 * LONGEST_SEARCH  # seconds that an answer is told for while the next one is being found
 PATIENCE = 1.0  # seconds to find out who asks; somebody unknown is told less
 _METHODS = ("GET", "HEAD")
 _staff_lane = Lane()
@@ -60,22 +62,37 @@ class AnswerProbes:
 
 
 class Latest:
-    """The latest report, at most KEPT seconds old; one visitor waits for a new one, and the others for that."""
+    """The latest report, at most KEPT seconds old; one visitor waits for a new one, and the others get the one before.
+
+    Of that they get none that is older than LONGEST: then they wait, too. Else a few visitors would hold every thread of the
+    site while the database hangs, and /healthz would not be answered.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: Report | None = None
-        self._until = 0.0
+        self._found_at = 0.0
         self._were_ill: list[str] = []
 
     def report(self) -> Report:
         """Return what was found; the log is told when other checks are ill than before, and not by every probe."""
-        with self._lock:
-            if self._kept is None or time.monotonic() > self._until:
-                self._kept = find_health()
-                self._until = time.monotonic() + KEPT
-                self._note_change(self._kept)
-            return self._kept
+        before = self._kept_for(LONGEST)
+        if not self._lock.acquire(blocking=before is None):
+            assert before
+            return before
+        try:
+            return self._kept_for(KEPT) or self._find()
+        finally:
+            self._lock.release()
+
+    def _kept_for(self, seconds: float) -> Report | None:
+        return self._kept if time.monotonic() - self._found_at < seconds else None
+
+    def _find(self) -> Report:
+        report = find_health()
+        self._kept, self._found_at = report, time.monotonic()
+        self._note_change(report)
+        return report
 
     def _note_change(self, report: Report) -> None:
         ill = [name for name, told in report["checks"].items() if told["status"] != Status.HEALTHY]

@@ -17,6 +17,7 @@ from core.advisory_locks import advisory_lock
 from core.bounded import Lane
 from core.health import CHECKS, Check, Status, Verdict, as_lines, as_report, healthy, judge, unhealthy
 from core.models import KeyCheck
+from core.probes import Latest
 from etl.lock import LOCK
 from etl.models import ImportRun, RunRequest, SourceFile
 from etl.run_requests import _LOCK
@@ -249,6 +250,18 @@ def test_beside_work_that_hangs_nothing_else_begins() -> None:
     assert seen == [2]
 
 
+def test_a_machine_without_a_free_thread_is_no_lasting_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    lane = Lane()
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        assert not lane.start(lambda: None).wait(0.01)
+    assert lane.start(lambda: None).wait(5)
+
+
 # probes; staff logged in for good are in tests/commands/test_watching.py
 
 
@@ -284,6 +297,34 @@ def test_a_probe_asks_the_checks_once_in_two_seconds_and_logs_no_answer(
     assert len(seen) == 1
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "health-changed" in caplog.text
+
+
+def test_while_the_checks_hang_other_visitors_get_the_answer_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, hangs, gate = [], threading.Event(), threading.Event()
+
+    def look() -> Verdict:
+        looks.append(1)
+        if len(looks) > 1:
+            hangs.set()
+            gate.wait(5)
+        return healthy("there")
+
+    monkeypatch.setattr("core.health.CHECKS", [Check("disk", look, needs_database=False)])
+    monkeypatch.setattr("core.probes.KEPT", 0.0)
+    latest = Latest()
+    first = latest.report()
+    searching = threading.Thread(target=latest.report)
+    searching.start()
+    assert hangs.wait(5)
+    assert latest.report() is first
+    monkeypatch.setattr("core.probes.LONGEST", 0.0)  # too old: this one waits
+    waiting = threading.Thread(target=latest.report)
+    waiting.start()
+    assert waiting.is_alive()
+    gate.set()
+    for asking in (searching, waiting):
+        asking.join(5)
+        assert not asking.is_alive()
 
 
 def test_a_session_that_nobody_has_opens_nothing() -> None:
