@@ -26,9 +26,7 @@ class Lane:
         if self._is_free.acquire(blocking=False):
             try:
                 threading.Thread(target=self._do, args=(work, done, patience), daemon=True).start()
-            except (
-                RuntimeError
-            ):  # the machine has no thread to give: this time there is no answer, and next time there may be
+            except RuntimeError:  # the machine has no thread to give now: next time there may be an answer
                 self._is_free.release()
         return done
 
