@@ -10,7 +10,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from core.backups.files import last_proven
+from core.backups.files import proven_backups
+from core.backups.keys import backup_keys
+from core.backups.sealed_backup import open_backup
 from core.health import Check, Verdict, age_in_words, healthy, unhealthy
 from core.key_guard import check_keys
 from core.known_migrations import applied_migrations, code_migrations
@@ -80,14 +82,18 @@ def _written_to() -> Iterator[tuple[str, Path]]:
 
 
 def look_at_backups() -> Verdict:
-    """Return how old the last proven backup is; a registry that is younger than a backup may be needs none yet."""
+    """Return how old the last proven backup is; a registry that is younger than a backup may be needs none yet.
+
+    Raises BackupError where BACKUP_KEY does not open it, or its end is damaged: better known today than on a bad day.
+    """
     oldest = timedelta(hours=settings.BACKUP_FRESH_HOURS)
-    made = last_proven()
+    proven = proven_backups()
     now = datetime.now(UTC)
-    if made is None:
+    if not proven:
         if now - _born() <= oldest:
             return healthy("none yet: the registry is new")
         return unhealthy("none yet: run `manage.py backup_database`, and schedule it")
+    made = proven[-1].made_at
     if made - now > AHEAD:
         return unhealthy(
             f"the last proven one is of {made:%Y-%m-%d}, which is to come: set the clock right,"
@@ -98,7 +104,8 @@ def look_at_backups() -> Verdict:
         return unhealthy(
             f"{age}, more than BACKUP_FRESH_HOURS = {settings.BACKUP_FRESH_HOURS}: look whether backups run"
         )
-    return healthy(age)
+    with open_backup(proven[-1].path, keys=backup_keys()):  # its manifest, which stands at its end; not the dump
+        return healthy(age)
 
 
 def _born() -> datetime:

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from core.advisory_locks import advisory_lock
+from core.backups.sealed_backup import write_backup
 from core.bounded import Lane
 from core.health import CHECKS, Check, Status, Verdict, as_lines, as_report, healthy, judge, unhealthy
 from core.models import KeyCheck
@@ -102,7 +103,8 @@ def backups(settings: Any, tmp_path: Path) -> Callable[[timedelta], None]:
     settings.BACKUP_DIR = tmp_path
 
     def made(ago: timedelta) -> None:
-        (tmp_path / f"gvrc-admin-{datetime.now(UTC) - ago:%Y%m%dT%H%M%SZ}.backup").write_bytes(b"")
+        with (tmp_path / f"gvrc-admin-{datetime.now(UTC) - ago:%Y%m%dT%H%M%SZ}.backup").open("wb") as file:
+            write_backup(file, iter([b"a dump"]), manifest={}, key=settings.BACKUP_KEY)
 
     return made
 
@@ -118,6 +120,18 @@ def test_a_backup_of_a_clock_that_was_wrong_does_not_keep_the_check_quiet(backup
     backups(timedelta(minutes=5))
     backups(timedelta(days=-400))
     assert is_ill("backups", "which is to come", "set the clock right")
+
+
+def test_a_backup_that_the_key_does_not_open_or_that_lost_its_end_is_unhealthy(
+    backups: Callable[[timedelta], None], settings: Any
+) -> None:
+    backups(timedelta(minutes=5))
+    right, settings.BACKUP_KEY = settings.BACKUP_KEY, "another-key-that-somebody-set-and-told-nobody"
+    assert is_ill("backups", "none of BACKUP_KEY opens it")
+    settings.BACKUP_KEY = right
+    (file,) = settings.BACKUP_DIR.glob("*.backup")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert is_ill("backups", "is damaged")
 
 
 def test_a_registry_that_is_not_new_wants_a_backup(backups: Callable[[timedelta], None]) -> None:
