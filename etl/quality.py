@@ -14,6 +14,7 @@ from django.utils import timezone
 from core.models import AuditEntry
 from etl import registry_facts
 from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord, SourceRecordVersion
+from etl.rejects_by_rule import count_by_rule
 from etl.sources import SOURCES
 from etl.stages.drift import Drift
 from etl.stages.profile import profile_facilities
@@ -207,7 +208,7 @@ def _metrics_as_json(
 def _situation(faults: Faults, freshness: dict[str, dict[str, Any]], verified: Share, facts: RunFacts) -> Situation:
     rows = faults.rules_as_json()  # the commonest first
     return Situation(
-        rejects=registry_facts.open_rejects(),
+        rejects=count_by_rule(),
         faults={row["rule"]: row["records"] for row in rows if row["severity"] == "warning"},
         stale=[source for source, row in freshness.items() if not row["fresh"]],
         refused=list(facts.refused),

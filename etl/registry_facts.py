@@ -12,10 +12,10 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
 
-from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord, SourceRecordVersion
+from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord
 from etl.sources import ENTERED, REPEATING
 from etl.stages.profile import FIELDS, FacilityFacts
-from etl.stages.records import Severity, Share
+from etl.stages.records import Share
 from etl.stages.rules import MANY_FACILITIES, MOST_NAMED, Dataset
 from facilities.models import Facility, FacilityContact, FacilityCoordinate, FacilityService
 from facilities.protection import STAND_INS
@@ -56,15 +56,6 @@ def records_with_findings() -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
     """Yield the number, the source and the findings of each listed record on which something was found."""
     found = listed_records().exclude(latest_version__findings=[]).order_by()
     return found.values_list("pk", "source", "latest_version__findings").iterator(chunk_size=CHUNK)
-
-
-def open_rejects() -> dict[str, int]:
-    """Return how many rejects wait for a person, by rule, the commonest first; those that somebody discarded do not."""
-    waiting = listed_records().filter(latest_version__state=SourceRecordVersion.State.REJECTED).order_by()
-    counts: Counter[str] = Counter()
-    for findings in waiting.values_list("latest_version__findings", flat=True).iterator(chunk_size=CHUNK):
-        counts.update({finding["rule"] for finding in findings if finding["severity"] == Severity.REJECT})
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def records_elsewhere(listed: QuerySet[SourceRecord] | None = None) -> dict[int, str]:
