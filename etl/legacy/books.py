@@ -28,7 +28,7 @@ class Remark:
 class Books:
     """Every row that was read ends as landed, already (there) or listed. `notes` tell of rows that are not as they were.
 
-    `ids`: table -> legacy key -> our key. `same`: table -> key of a row that is listed as
+    `ids`: table -> what points to a legacy row -> our key. `same`: table -> key of a row that is listed as
     the same as another -> that one's. `keys_not_kept`: table -> how many rows stand under another key than before.
     """
 
@@ -38,8 +38,8 @@ class Books:
     listed: list[Remark] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
     keys_not_kept: Counter[str] = field(default_factory=Counter)
-    ids: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    same: dict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    ids: dict[str, dict[int | str, int]] = field(default_factory=lambda: defaultdict(dict))
+    same: dict[str, dict[int | str, int | str]] = field(default_factory=lambda: defaultdict(dict))
     remarks: list[str] = field(default_factory=list)
 
     def land(self, table: str, row: LegacyRow, pk: int) -> None:
@@ -59,8 +59,8 @@ class Books:
     def list_same(self, table: str, row: LegacyRow, same: LegacyRow) -> None:
         """Write down that a row is the same as another one of the file, whose key of ours may not be known yet."""
         self.list(table, row, f"it is the same as {table} {same.label}; what points to it points there")
-        if row.key is not None and same.key is not None:
-            self.same[table][row.key] = same.key
+        if row.reference is not None and same.reference is not None:
+            self.same[table][row.reference] = same.reference
 
     def follow_same(self, table: str) -> None:
         """Let what points to rows of list_same() point to the others, now that these have keys of ours."""
@@ -79,8 +79,8 @@ class Books:
             self.listed.append(Remark(table, pointer, reason))
 
     def _know(self, table: str, row: LegacyRow, pk: int) -> None:
-        if row.key is not None:
-            self.ids[table].setdefault(row.key, pk)
+        if row.reference is not None:
+            self.ids[table].setdefault(row.reference, pk)
         if row.key != pk:
             self.keys_not_kept[table] += 1
 

@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 from etl.errors import EtlError
 from etl.stages import clean
-from etl.stages.legacy import TABLES, columns_of, table_of, to_key
+from etl.stages.legacy import TABLES, columns_of, table_of, to_key, to_reference
 
 LARGEST_VALUE = 1 << 26  # bytes of a value, or of a row
 _LONGEST_NAME = 100  # characters
 _PATIENCE = 5.0  # seconds: another program may be writing
+_TABLES_AND_VIEWS = "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')"
 SQLITE = b"SQLite format 3\0"
 
 
@@ -29,11 +30,15 @@ class LegacyFileError(EtlError):
 
 @dataclass(frozen=True, slots=True)
 class LegacyRow:
-    """A row as the file holds it: its place in the table (from 1), its key where it has one, its values by our columns."""
+    """A row as the file holds it: its place in the table (from 1), its key where we can keep it, its values by our columns.
+
+    `reference` is what points to it.
+    """
 
     number: int
     key: int | None
     values: dict[str, Any]
+    reference: int | str | None
 
     @property
     def label(self) -> str:
@@ -62,17 +67,20 @@ class LegacyDatabase:
 
     def look_around(self) -> None:
         """Find the tables and columns; raises LegacyFileError where no facilities are among them."""
-        listed = self._all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        names = sorted((str(name) for (name,) in listed), key=lambda name: (name.casefold() not in TABLES, name))
-        for name in names:
+        listed = [(str(name), kind == "view") for name, kind in self._all(_TABLES_AND_VIEWS)]
+        for name, is_view in sorted(listed, key=lambda one: (one[1], one[0].casefold() not in TABLES, one[0])):
             table = table_of(name)
-            if table and table not in self._tables:
+            if table and table not in self._tables and (not is_view or name.casefold() == table):
                 self._look_at(table, name)
-            else:
+            elif not is_view:
                 query = f"SELECT count(*) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # a quoted name
                 self.other_tables[shown_name(name, self.other_tables)] = self._count(query)
         if "facilities" not in self._tables:
             raise self._without_facilities()
+        if missing := [table for table in TABLES if table not in self._tables]:
+            self.remarks.append(f"Not in the file: {', '.join(missing)}; what points there points nowhere")
+        if not self._count(f"SELECT count(*) FROM {_quoted(self._tables['facilities'][0])}"):  # noqa: S608 # nosec B608 # a quoted name
+            self.remarks.append("The file holds no facility: is it the right one?")
 
     def _without_facilities(self) -> LegacyFileError:
         if not self.unreadable:
@@ -128,7 +136,8 @@ class LegacyDatabase:
                 start=1,
             ):
                 row = dict(zip(names, values, strict=False))
-                yield LegacyRow(number, to_key(row.pop(TABLES[table].key, None)), row)
+                stated = row.pop(TABLES[table].key, None)
+                yield LegacyRow(number, to_key(stated), row, to_reference(stated))
         except sqlite3.Error as error:
             raise _unread(self.name, error) from error
 
@@ -143,7 +152,7 @@ class LegacyDatabase:
 
 
 def _digest(row: LegacyRow) -> int:
-    text = repr((row.number, row.key, sorted(row.values.items()))).encode("utf-8", "surrogatepass")
+    text = repr((row.number, row.reference, sorted(row.values.items()))).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
 
 
@@ -177,7 +186,13 @@ def open_sqlite(path: Path) -> Iterator[LegacyDatabase]:
     """Give a SQLite file, read in one snapshot and never written; raises LegacyFileError."""
     digest, size = _hash(path)
     beside = path.with_name(f"{path.name}-wal")
-    remarks = [f"{beside.name} lies beside it and is read, too"] if beside.exists() and beside.stat().st_size else []
+    remarks = []
+    if beside.exists() and beside.stat().st_size:
+        remarks.append(f"{beside.name} lies beside it and is read, too")
+    elif _keeps_wal(path):
+        remarks.append(
+            f"No {beside.name} lies beside it: if it was copied while a program had it open, its last changes are not in it"
+        )
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=_PATIENCE, isolation_level=None
@@ -209,6 +224,12 @@ def _not_opened(name: str) -> LegacyFileError:
         " that you may write"
     )
     return LegacyFileError(message)
+
+
+def _keeps_wal(path: Path) -> bool:
+    """Return whether its header says that changes are written into a file beside it first (PRAGMA journal_mode = WAL)."""
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"
 
 
 def _hash(path: Path) -> tuple[str, int]:

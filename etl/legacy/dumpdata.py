@@ -19,6 +19,7 @@ from etl.stages.legacy import TABLES, table_of
 from etl.stages.records import Layout, RawRecord
 
 LAYOUT = Layout(("[]",), ("model", "pk", "fields"))
+_WIDE = (b"\xff\xfe", b"\xfe\xff")  # a shell on Windows wrote it: what reads JSON says so
 _MEGABYTE = 1 << 20
 _PORTION = 5_000
 _LONGEST_LABEL = 100
@@ -32,7 +33,7 @@ def open_legacy(path: Path) -> Iterator[LegacyDatabase]:
     if first.startswith(SQLITE):
         with open_sqlite(path) as legacy:
             yield legacy
-    elif first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
+    elif first.startswith(_WIDE) or first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
         with _open_export(path) as legacy:
             yield legacy
     else:

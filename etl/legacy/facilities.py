@@ -61,7 +61,7 @@ def land_facilities(
 def _plan(row: LegacyRow, family: Family, ground: Ground, spoken_for: set[str]) -> Planned | None:
     """Return what a row says as a record of ours; None, with row and children listed, where it has no name or no county."""
     spot = _spot(row, ground)
-    children = {table: family.take(table, row.key) for table in CHILDREN}
+    children = {table: family.take(table, row.reference) for table in CHILDREN}
     staged = _staged(row, spot)
     said = standardise(staged, source=MIGRATED, key=row.label, reference=ground.reference)
     reason = "it has no name" if not said.record.name else "" if spot.county else _why_no_county(row)
@@ -172,14 +172,15 @@ def _code(
     """Return the facility's code: its own, without what a code cannot have, else a new one that is always the same."""
     own = to_words(row.values.get("facility_code"))
     code = to_code(own)
-    is_another_s = code in ground.codes or (code != own and code in spoken_for)
+    is_another_s = bool(code) and (code in ground.codes or (code != own and code in spoken_for))
     if not code or is_another_s or tells:
         drawn = (
             facility_code(staged, source=MIGRATED, key=key, county_code=spot.county)
             for key in (f"{row.label}|{number}" for number in count(1))
         )
         code = next(one for one in drawn if one not in ground.codes)
-        why = "its code tells of a confidential place" if tells else "it has no code"
+        why = "its code is too long, or has no letter or digit" if own else "it has no code"
+        why = "its code tells of a confidential place" if tells and code else why
         why = "another facility has its code" if is_another_s else why
         ground.books.note(TABLE, row, f"{why}; it has a new one")
     elif code != own:

@@ -10,7 +10,7 @@ from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
 from etl.legacy.places import Places
 from etl.legacy.rows import Keys, Written
-from etl.stages.legacy import CHILDREN, to_flag, to_key, to_time, to_words
+from etl.stages.legacy import CHILDREN, to_flag, to_reference, to_time, to_words
 from etl.stages.records import Reference
 
 
@@ -35,8 +35,8 @@ class Ground:
 
     def code_of(self, table: str, value: object) -> str:
         """Return the code of the lookup row that a reference points to; "" where it points to none of the file."""
-        key = to_key(value)
-        pk = self.books.ids[table].get(key) if key is not None else None
+        reference = to_reference(value)
+        pk = self.books.ids[table].get(reference) if reference is not None else None
         lookups = {
             "operational_statuses": self.ids.status,
             "service_categories": self.ids.service,
@@ -67,27 +67,28 @@ class Ground:
 class Family:
     """The rows that belong to facilities, by table and the facility's legacy key; None: of those that name none."""
 
-    rows: dict[str, dict[int | None, list[LegacyRow]]]
+    rows: dict[str, dict[int | str | None, list[LegacyRow]]]
 
     @classmethod
     def read(cls, legacy: LegacyDatabase, books: Books) -> "Family":
         """Return all of them."""
-        family: dict[str, dict[int | None, list[LegacyRow]]] = {}
+        family: dict[str, dict[int | str | None, list[LegacyRow]]] = {}
         for table in CHILDREN:
             family[table] = defaultdict(list)
             for row in legacy.rows(table):
                 books.read[table] += 1
-                family[table][to_key(row.values.get("facility_id"))].append(row)
+                family[table][to_reference(row.values.get("facility_id"))].append(row)
         return cls(family)
 
-    def take(self, table: str, key: int | None) -> list[LegacyRow]:
+    def take(self, table: str, reference: int | str | None) -> list[LegacyRow]:
         """Return a facility's rows of a table, and give them away."""
-        return self.rows[table].pop(key, []) if key is not None else []
+        return self.rows[table].pop(reference, []) if reference is not None else []
 
     def list_orphans(self, books: Books) -> None:
         """List what belongs to no facility of the file."""
         for table, by_key in self.rows.items():
-            for key, rows in by_key.items():
-                reason = "it names no facility" if key is None else f"its facility {key} is not in the file"
+            for reference, rows in by_key.items():
+                shown = f" {reference}" if isinstance(reference, int) else ""  # words may be anything
+                reason = "it names no facility" if reference is None else f"its facility{shown} is not in the file"
                 for row in rows:
                     books.list(table, row, reason)

@@ -12,7 +12,7 @@ from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
 from etl.legacy.rows import Keys, Written
 from etl.stages import clean
-from etl.stages.legacy import is_blank, to_key, to_time, to_words
+from etl.stages.legacy import is_blank, to_reference, to_time, to_words
 
 _LONGEST_USERNAME = 150
 
@@ -35,8 +35,8 @@ def land_users(
             books.list(
                 "users", row, f"another user, {seen[name].label}, has the same name; what points to it points there"
             )
-            if row.key is not None:
-                books.ids["users"].setdefault(row.key, ours[name])
+            if row.reference is not None:
+                books.ids["users"].setdefault(row.reference, ours[name])
         elif name in before:
             seen[name] = row
             books.find("users", row, before[name])
@@ -83,8 +83,8 @@ def follow_user(column: str, row: LegacyRow, *, table: str, books: Books) -> int
     value = row.values.get(column)
     if is_blank(value):
         return None
-    key = to_key(value)
-    pk = books.ids["users"].get(key) if key is not None else None
+    reference = to_reference(value)
+    pk = books.ids["users"].get(reference) if reference is not None else None
     if pk is None:
         books.note(
             table,

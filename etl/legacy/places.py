@@ -9,7 +9,7 @@ from etl.legacy.database import LegacyDatabase, LegacyRow
 from etl.legacy.lookups import rekey
 from etl.legacy.rows import MODELS, Written
 from etl.stages import clean
-from etl.stages.legacy import to_key, to_words
+from etl.stages.legacy import to_reference, to_words
 from geography.gazetteer import Gazetteer, Level, Place, Resolution
 
 TABLE_BY_LEVEL = {Level.COUNTY: "counties", Level.CONSTITUENCY: "constituencies", Level.WARD: "wards"}
@@ -33,12 +33,12 @@ NOWHERE = Spot()
 class Places:
     """Where each legacy key of a county, constituency or ward lies, by table."""
 
-    spots: dict[str, dict[int, Spot]] = field(default_factory=lambda: {name: {} for name in CODE_BY_TABLE})
+    spots: dict[str, dict[int | str, Spot]] = field(default_factory=lambda: {name: {} for name in CODE_BY_TABLE})
 
     def spot(self, table: str, value: object) -> Spot | None:
         """Return where a reference points to; None where it names no row of the file."""
-        key = to_key(value)
-        return self.spots[table].get(key) if key is not None else None
+        reference = to_reference(value)
+        return self.spots[table].get(reference) if reference is not None else None
 
 
 def land_places(
@@ -74,8 +74,8 @@ def _match(
         above = _spot_above(row, level, places)
         place, reason = _find(row, level, above, gazetteer)
         spot = _spot_of(place, gazetteer) if place else above or NOWHERE
-        if row.key is not None:
-            places.spots[table].setdefault(row.key, spot)
+        if row.reference is not None:
+            places.spots[table].setdefault(row.reference, spot)
         if place is None:
             books.list(table, row, reason)
         elif place.code in matched:

@@ -17,7 +17,17 @@ from etl.legacy.rows import MODELS, PORTION
 from etl.sources import MIGRATED
 from etl.stages import clean
 from etl.stages.decoding import TextError, ValueReader
-from etl.stages.legacy import OPERATIONS, TABLES, columns_of, is_blank, table_of, to_key, to_time, to_words
+from etl.stages.legacy import (
+    OPERATIONS,
+    TABLES,
+    columns_of,
+    is_blank,
+    table_of,
+    to_key,
+    to_reference,
+    to_time,
+    to_words,
+)
 from etl.stages.records import Reference, StagedFacility
 from etl.stages.transform import standardise
 from facilities.protection import gives_shelter
@@ -72,8 +82,7 @@ def _entry(row: LegacyRow, ground: Ground, places: PlaceCodes, there: _Standing)
     if reason:
         books.list(TABLE, row, reason)
         return None
-    record = to_key(row.values.get("record_id")) or 0
-    pk = books.ids[table].get(record, record)
+    pk = _record(row, table, ground) or 0
     operation = OPERATIONS[to_words(row.values.get("operation")).casefold()]
     session = f"{SESSION}{to_words(row.values.get('session_id'))}"[:_LONGEST_SESSION]
     moment = to_time(row.values.get("changed_at"))
@@ -102,19 +111,27 @@ def _about(row: LegacyRow, ground: Ground) -> tuple[str, str]:
     """Return the table of ours that a row is about, or why it cannot stand in our trail."""
     name = to_words(row.values.get("table_name"))
     table = table_of(name)
-    record = to_key(row.values.get("record_id"))
     if not table or table == TABLE:
         return (
             "",
             f"it is about '{clean.mask(name)}', which is no table of the registry" if name else "it names no table",
         )
+    record = _record(row, table, ground)
     if record is None:
         return "", "its record_id is no key"
     if to_words(row.values.get("operation")).casefold() not in OPERATIONS:
         return "", f"'{clean.mask(to_words(row.values.get('operation')))}' is no INSERT, UPDATE or DELETE"
-    if record not in ground.books.ids[table] and not ground.keys[table].is_free(record):
+    if to_reference(row.values.get("record_id")) not in ground.books.ids[table] and not ground.keys[table].is_free(
+        record
+    ):
         return "", f"the row that it is about is gone, and {table} {record} is another one here"
     return table, ""
+
+
+def _record(row: LegacyRow, table: str, ground: Ground) -> int | None:
+    """Return our key of the row that an audit row is about, the legacy key where no such row landed; None where it is no key."""
+    value = row.values.get("record_id")
+    return ground.books.ids[table].get(to_reference(value) or 0) or to_key(value)
 
 
 def _image(row: LegacyRow, column: str, *, table: str, pk: int, ground: Ground, places: PlaceCodes) -> Image | None:
@@ -175,9 +192,9 @@ def _known(said: Mapping[str, Any], table: str, model: type[models.Model], groun
 
 def _followed(field: "models.ForeignKey[Any, Any]", value: object, ground: Ground) -> int | None:
     table, key = field.related_model._meta.db_table, to_key(value)  # noqa: SLF001 - documented API
-    if key is None or table not in MODELS:
+    if table not in MODELS:
         return None
-    ours = ground.books.ids[table].get(key)
+    ours = ground.books.ids[table].get(to_reference(value) or 0)
     return ours or (key if ground.keys[table].is_free(key) else None)
 
 

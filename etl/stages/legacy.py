@@ -7,6 +7,7 @@ from itertools import count
 
 from etl.stages import clean
 
+_LONGEST_REFERENCE = 100  # characters
 LARGEST_KEY = 2**31 - 1  # of the document's SERIAL; a larger one would leave the sequence nowhere to go
 OLDEST, NEWEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -78,6 +79,7 @@ CHILDREN = ("facility_services", "facility_contacts", "facility_coordinates")
 # what the name of a lookup's row may be called; the document does not show these tables
 _NAMES = ("status_name", "category_name", "type_name", "name")
 _CODES = ("status_code", "category_code", "type_code", "code")
+_KEYS = ("status_id", "category_id", "type_id")
 
 
 def table_of(label: str) -> str:
@@ -100,10 +102,12 @@ def table_of(label: str) -> str:
 def columns_of(table: LegacyTable, found: list[str], *, key: str = "") -> dict[str, str]:
     """Return which of the found columns is which of the table's, its key first; what is not told is not read.
 
-    A Django export says `ward` for `ward_id`. `key` is the column that the file itself declares as the primary key.
+    A Django export says `ward` for `ward_id`. `key` is the column that the file itself declares as the primary key: a copy
+    of a table (.recover, CREATE TABLE AS, a spreadsheet) declares none.
     """
     by_name = {name.casefold(): name for name in found}
-    own_key = next((by_name[n] for n in (table.key, key.casefold(), "id", "pk") if n in by_name), "")
+    keys = (table.key, key.casefold(), "id", "pk", *(_KEYS if table.columns == _NAMED else ()))
+    own_key = next((by_name[name] for name in keys if name in by_name), "")
     taken = {own_key}
     read = {table.key: own_key} if own_key else {}
     for column in table.columns:
@@ -130,6 +134,15 @@ def to_key(value: object) -> int | None:
         value = int(value.split(".")[0])
     is_key = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_KEY
     return int(value) if is_key and isinstance(value, int) else None
+
+
+def to_reference(value: object) -> int | str | None:
+    """Return what a key, or a reference to one, states: the key, else its words; None for nothing.
+
+    So what points to a row whose key we cannot keep (0, -5, a UUID) finds it, too.
+    """
+    key = to_key(value)
+    return key if key is not None else to_words(value)[:_LONGEST_REFERENCE] or None
 
 
 def is_blank(value: object) -> bool:

@@ -19,11 +19,13 @@ from core.state import state_hash
 from etl.errors import UnknownRunError
 from etl.explain import explain
 from etl.legacy.database import LegacyFileError
+from etl.legacy.dumpdata import open_legacy
 from etl.legacy.migration import migrate_legacy
 from etl.legacy.rows import MODELS
 from etl.legacy.telling import lines
 from etl.models import DuplicatePair, ImportRun
 from etl.run_page import statement_of
+from etl.stages.legacy import CHILDREN
 from etl.undo import undo_import
 from facilities.models import (
     ContactType,
@@ -181,7 +183,7 @@ def test_what_cannot_land_is_listed_with_its_reason_and_never_its_value(registry
         ("wards", 9000, "nearest: "), ("facilities", 5, "no name"), ("facilities", 6, "no county can be told from its ward 9001"),
         ("facility_services", 2, "the same as facility_services 1"), ("facility_services", 3, "facility 99 is not in the file"),
         ("facility_services", 7, "facility 5 did not land"), ("facility_contacts", 3, "the same as facility_contacts 2"),
-        ("facility_contacts", 13, "names no facility"), ("facility_coordinates", 3, "(0, 0)"),
+        ("facility_contacts", 13, "its facility is not in the file"), ("facility_coordinates", 3, "(0, 0)"),
         ("facility_coordinates", 4, "outside Kenya"), ("audit_trail", 5, "no table of the registry"),
     ):  # fmt: skip
         assert words in said_of(listed, table, key), (table, key)
@@ -259,6 +261,50 @@ def test_a_value_that_a_small_file_computes_does_not_fill_the_memory(registry: N
         migrate_legacy(path)
 
 
+def test_rows_whose_keys_cannot_be_kept_land_with_all_that_points_to_them(registry: None, tmp_path: Path) -> None:
+    """The tables are a copy that declares no keys and types, as a recovered file or a spreadsheet has them."""
+    rows = document_case()
+    keys: dict[int, Any] = dict(zip(range(1, 6), (0, -5, 2**63 - 1, "6f1c-aa", "7 b"), strict=True))
+    of_facilities = {"facilities": "facility_id", **dict.fromkeys(CHILDREN, "facility_id"), "audit_trail": "record_id"}
+    for table, column in of_facilities.items():
+        rows[table] = [row | {column: keys[row[column]]} for row in rows[table] if row[column] in keys]
+    rows["facilities"] = [row | {"created_by": "u-1"} for row in rows["facilities"]]
+    rows["users"][0]["user_id"] = "u-1"
+    path = tmp_path / "copy.sqlite3"
+    with closing(sqlite3.connect(path)) as legacy:
+        for table, found in rows.items():
+            columns = list(found[0])
+            legacy.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
+            legacy.executemany(
+                f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", [list(r.values()) for r in found]
+            )
+        legacy.commit()
+    summary = migrate_legacy(path)
+    assert summary["listed"] == []
+    first = Facility.objects.get(facility_code="FAC-0001")
+    assert first.created_by is not None
+    assert first.created_by.username == "wanjiru"
+    assert (first.services.count(), first.contacts.count()) == (2, 2)
+    assert AuditEntry.objects.filter(session_id="legacy:run:1", record_id=first.pk).exists()
+    again = migrate_legacy(path)["totals"]
+    assert (again["read"], again["listed"]) == (again["already"], 0)
+
+
+def test_a_view_stands_for_its_table_and_what_a_file_lacks_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "legacy.sqlite3"
+    with closing(sqlite3.connect(path)) as legacy:
+        legacy.executescript(
+            "CREATE TABLE old (facility_id, facility_name); CREATE VIEW facilities AS SELECT * FROM old; CREATE VIEW v AS"
+            " SELECT 1; PRAGMA journal_mode = WAL;"
+        )
+    with open_legacy(path) as found:
+        assert found.other_tables == {"old": 0}
+        beside, lacking, none = found.remarks
+    assert beside.startswith("No legacy.sqlite3-wal lies beside it")
+    assert lacking.startswith("Not in the file: counties, constituencies, wards, ")
+    assert none == "The file holds no facility: is it the right one?"
+
+
 def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path: Path) -> None:
     path = write_sqlite(tmp_path / "legacy.sqlite3", geography() | {"facilities": [facility(1)]})
     with closing(sqlite3.connect(path)) as legacy:
@@ -276,6 +322,7 @@ def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path:
     [
         ("gone", None, "no such file"),
         ("empty", b"", "is empty"),
+        ("wide.json", "[]".encode("utf-16"), "UTF-16"),
         ("text", b"facility,county\n", "neither a SQLite database nor"),
         ("cut", b"SQLite format 3\0" + b"\0" * 200, "damaged"),
         ("others.json", b'[{"model": "a.b", "pk": 1, "fields": {}}]', "no table of facilities"),

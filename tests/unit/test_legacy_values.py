@@ -13,6 +13,7 @@ from etl.stages.legacy import (
     to_flag,
     to_key,
     to_lookup_code,
+    to_reference,
     to_time,
 )
 
@@ -29,6 +30,12 @@ NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 )  # fmt: skip
 def test_a_key_is_a_whole_number_that_a_sequence_can_go_beyond(value: object, key: int | None) -> None:
     assert to_key(value) == key
+
+
+def test_a_key_that_cannot_be_kept_is_found_by_what_points_to_it() -> None:
+    assert [to_reference(value) for value in (17, "17", 0, "0", -5, 2**63 - 1, "a-b-c", b"a-b-c", "", None)] == [
+        17, 17, "0", "0", "-5", str(2**63 - 1), "a-b-c", "a-b-c", None, None,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [1, "1", "t", "TRUE", "Yes", "y", "on", "Active", True, 1.0])
@@ -86,10 +93,9 @@ def test_columns_are_found_by_the_documents_names_and_by_djangos() -> None:
         "facility_id": "id", "facility_code": "Facility_Code", "operational_status_id": "operational_status_id",
         "ward_id": "ward",
     }  # fmt: skip
-    assert columns_of(TABLES["contact_types"], ["type_id", "label"], key="type_id") == {
-        "contact_type_id": "type_id",
-        "name": "label",
-    }
+    of_a_lookup = {"contact_type_id": "type_id", "name": "label"}
+    assert columns_of(TABLES["contact_types"], ["type_id", "label"], key="type_id") == of_a_lookup
+    assert columns_of(TABLES["contact_types"], ["type_id", "label"]) == of_a_lookup, "a copy of a table declares no key"
 
 
 def test_codes_keep_to_capitals_digits_and_hyphens() -> None:
