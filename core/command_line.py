@@ -1,6 +1,7 @@
 """The last net of the command line: what stops a command before it can say why itself ends as one line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,11 +18,42 @@ from core.logs import describe
 
 log = structlog.get_logger(__name__)
 # settings and databases that keep anything from working
+READER_LEFT = "whoever read the output went away before its end; what the command did stands"
 STOPPING = (ImproperlyConfigured, EmbeddedPostgresError, DatabaseError, InterfaceError)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Return the exit status of a management command; 1 where settings or the database keep it from working."""
+    """Return the exit status of a management command; 1 where settings or the database keep it from working.
+
+    Raises SystemExit where the command ended itself, or where what it said cannot be written.
+    """
+    _open_missing_streams()
+    try:
+        return _run(arguments)
+    finally:
+        _finish_stdout()
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with closed streams (`>&-`) some that lead nowhere: Python has None for them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - as long as the process
+
+
+def _finish_stdout() -> None:
+    """Write what is left of stdout; raises SystemExit where it cannot be. That a reader went away (`| head`) is no error."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        if isinstance(error, BrokenPipeError):
+            return
+        print(f"stdout cannot be written: {error.strerror}; what it holds is not whole", file=sys.stderr)
+        sys.exit(1)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         if "runserver" in arguments[1:2]:
             check_key_settings()  # its reloader takes what an app's start raises for broken code, and waits for a change
@@ -30,6 +62,8 @@ def run(arguments: Sequence[str]) -> int:
         print(in_one_line(error), file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        print(READER_LEFT, file=sys.stderr)
     except Exception as error:  # its text may quote values
         if "--traceback" in arguments:
             raise

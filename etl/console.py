@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from rich.console import Console
 from rich.table import Table
 
+from core.command_line import READER_LEFT
 from core.database_errors import kind_of, sqlstate_of
 from core.embedded_postgres import EmbeddedPostgresError
 from core.errors import ExitCode
@@ -67,15 +68,21 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
             f"the database refused the import ({kind_of(error)}); run `manage.py migrate`, then look into the log"
         )
         return ExitCode.FAILURE
-    except KeyboardInterrupt:
-        stderr.write(
-            "interrupted; what was written is whole; run the same command again to go on, an import with --resume"
-        )
-        return ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        return _broken_off(error, stderr)
     except Exception as error:  # the last net: no traceback reaches a user
         log.exception("unexpected error", code="unexpected")
         stderr.write(f"an error that nobody expected ({type(error).__name__}); the log has the details")
         return ExitCode.FAILURE
+
+
+def _broken_off(error: BaseException, stderr: Stream) -> int:
+    """Say what a person did to the command, or to what read its output."""
+    if isinstance(error, BrokenPipeError):
+        stderr.write(READER_LEFT)
+        return ExitCode.FAILURE
+    stderr.write("interrupted; what was written is whole; run the same command again to go on, an import with --resume")
+    return ExitCode.INTERRUPTED
 
 
 _WORLD_FAULTS = {

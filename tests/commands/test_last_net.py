@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.known_contacts import CANARIES, leaks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,6 +31,33 @@ def test_an_unexpected_error_is_one_line_for_people_and_one_for_the_log() -> Non
 
 def test_whoever_wants_the_traceback_gets_it() -> None:
     assert "Traceback" in manage("shell", "-c", "raise ValueError", "--traceback").stderr
+
+
+def in_shell(redirected: str, code: str) -> subprocess.CompletedProcess[str]:
+    """Run code as `manage.py shell -c` under a shell's redirection."""
+    own = os.environ | {"DJANGO_SETTINGS_MODULE": "core.settings.test", "PYTHONUNBUFFERED": ""}
+    line = f'"$0" manage.py shell --no-imports -c "$1" {redirected}'
+    command = ["bash", "-o", "pipefail", "-c", line, sys.executable, code]
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+
+
+def test_a_closed_stdout_and_stdin_disturb_no_command() -> None:
+    done = in_shell("<&- >&-", "import sys; print('said'); sys.stdin.isatty()")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("length", [10, 1_000_000])
+def test_a_reader_that_went_away_is_no_fault_of_ours(length: int) -> None:
+    done = in_shell("| true", f"import time; time.sleep(0.5); print('x' * {length})")
+    assert "Error" not in done.stderr
+    assert done.returncode == (0 if length == 10 else 1), "what a pipe takes at once was said"
+
+
+def test_a_full_disk_under_stdout_is_one_line_and_a_failure() -> None:
+    done = in_shell("> /dev/full", "print('said')")
+    assert (done.returncode, done.stderr) == (
+        1, "stdout cannot be written: No space left on device; what it holds is not whole\n",
+    )  # fmt: skip
 
 
 def test_settings_that_cannot_be_imported_end_as_one_line(tmp_path: Path) -> None:
