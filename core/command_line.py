@@ -12,8 +12,9 @@ from django.core.management.base import CommandParser
 from django.db import DatabaseError, InterfaceError
 
 from core.crypto import check_key_settings
-from core.database_errors import kind_of
+from core.database_errors import is_away, kind_of
 from core.embedded_postgres import EmbeddedPostgresError
+from core.errors import ExitCode
 from core.logs import describe
 
 log = structlog.get_logger(__name__)
@@ -23,8 +24,9 @@ STOPPING = (ImproperlyConfigured, EmbeddedPostgresError, DatabaseError, Interfac
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Return the exit status of a management command; 1 where settings or the database keep it from working.
+    """Return the exit status of a management command.
 
+    It is 1 where settings or the database keep it from working, 5 where the database is away or a person broke it off.
     Raises SystemExit where the command ended itself, or where what it said cannot be written.
     """
     _open_missing_streams()
@@ -54,14 +56,17 @@ def _finish_stdout() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    status = ExitCode.FAILURE
     try:
         if "runserver" in arguments[1:2]:
             check_key_settings()  # its reloader takes what an app's start raises for broken code, and waits for a change
         execute_from_command_line(list(arguments))
     except STOPPING as error:
         print(in_one_line(error), file=sys.stderr)
+        status = ExitCode.INTERRUPTED if is_away(error) else status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        status = ExitCode.INTERRUPTED
     except BrokenPipeError:
         print(READER_LEFT, file=sys.stderr)
     except Exception as error:  # its text may quote values
@@ -71,8 +76,8 @@ def _run(arguments: Sequence[str]) -> int:
             log.exception("unexpected error", code="unexpected")
         print(f"an error that nobody expected ({_place_of(error)}); --traceback shows all of it", file=sys.stderr)
     else:
-        return 0
-    return 1
+        status = ExitCode.SUCCESS
+    return status
 
 
 def in_one_line(error: BaseException) -> str:

@@ -23,6 +23,7 @@ _NO_CONNECTION: Mapping[tuple[str, ...], str] = {
     ("timeout expired",): "no answer in time",
     ("couldn't get a connection",): "no connection in time; health_check, or the log of the server, says why",
 }
+from django.db import InterfaceError, OperationalError
 
 
 def sqlstate_of(error: BaseException) -> str:
@@ -31,6 +32,11 @@ def sqlstate_of(error: BaseException) -> str:
     Source: https://www.postgresql.org/docs/16/errcodes-appendix.html.
     """
     return getattr(error.__cause__, "sqlstate", None) or getattr(error, "sqlstate", None) or ""
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether the server was not reached, or left: no SQLSTATE, class 08, or a shutdown of class 57."""
+    return isinstance(error, OperationalError | InterfaceError) and sqlstate_of(error)[:3] in {"", "080", "57P"}
 
 
 def kind_of(error: BaseException) -> str:

@@ -9,7 +9,8 @@ from core.errors import ExitCode
 from docs.generate.code import Code
 from docs.generate.modules import APPS, Module
 
-ALWAYS = {ExitCode.SUCCESS, ExitCode.FAILURE, ExitCode.WRONG_USAGE}
+# every command may be broken off, or lose the database
+ALWAYS = {ExitCode.SUCCESS, ExitCode.FAILURE, ExitCode.WRONG_USAGE, ExitCode.INTERRUPTED}
 
 
 def exit_codes_of(module: Module, code: Code) -> list[int]:

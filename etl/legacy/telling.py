@@ -75,4 +75,6 @@ def write_migration_report(summary: Mapping[str, Any], path: Path) -> None:
         with replacing(path, mode=0o600) as file:
             file.write(f"{text}\n")
     except OSError as error:
-        raise OutputError(f"the report cannot be written to {path} ({error.strerror})") from error
+        why = f"({error.strerror}); what landed stands: run it again with another --report"
+        message = f"the report cannot be written to {path} {why}"
+        raise OutputError(message) from error

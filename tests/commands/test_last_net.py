@@ -29,6 +29,16 @@ def test_an_unexpected_error_is_one_line_for_people_and_one_for_the_log() -> Non
     assert leaks(done.stderr) == []
 
 
+def test_a_command_without_a_net_of_its_own_ends_with_5_where_the_database_is_away_or_a_person_broke_it_off() -> None:
+    nowhere = "postgres://nobody@127.0.0.1:1/nothing"
+    away = manage(
+        "state_hash", DATABASE_URL=nowhere, DB_CONNECT_TIMEOUT="1", DJANGO_SETTINGS_MODULE="core.settings.development"
+    )
+    assert (away.returncode, len(away.stderr.splitlines())) == (5, 1), away.stderr
+    assert manage("shell", "-c", "raise KeyboardInterrupt").returncode == 5
+    assert manage("shell", "-c", "from django.db import OperationalError; raise OperationalError").returncode == 5
+
+
 def test_whoever_wants_the_traceback_gets_it() -> None:
     assert "Traceback" in manage("shell", "-c", "raise ValueError", "--traceback").stderr
 

@@ -37,13 +37,13 @@ class Command(BaseCommand):
     def _migrate(self, options: dict[str, Any]) -> int:
         with show_progress(quiet=options["quiet"]) as progress:
             summary = migrate_legacy(options["path"], dry_run=options["dry_run"], progress=progress)
-        if options["report"]:
-            write_migration_report(summary, options["report"])
         reason = beyond(summary, options["max_rejects"])
         if options["json"]:
             self.stdout.write(json.dumps(summary, indent=1))
         elif reason or not options["quiet"]:
             tell(summary, self.stdout)
+        if options["report"]:
+            write_migration_report(summary, options["report"])
         if reason:
             self.stderr.write(reason)
         return ExitCode.BEYOND_GATE if reason else ExitCode.SUCCESS
