@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
 
+from core.installation import MANAGE
 from core.masking import mask
 from facilities.find_help import DEFAULT_LIMIT, MOST, Wanted
 from facilities.models import ServiceCategory
@@ -46,6 +47,8 @@ def read_request(
 def _known_services(services: Sequence[str]) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(code.strip() for code in services if code.strip()))
     codes = set(ServiceCategory.objects.values_list("code", flat=True))
+    if not codes:
+        raise HelpRequestError(f"there are no services yet: {MANAGE} load_geography loads them")
     unknown = [code for code in wanted if code not in codes]
     if unknown or not wanted:
         lead = f"there is no service '{mask(unknown[0])}'" if unknown else "say which service"

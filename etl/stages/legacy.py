@@ -167,7 +167,7 @@ def to_flag(value: object) -> bool | None:
 
 
 _EPOCH = re.compile(r"-?[0-9]{9,16}(?:\.[0-9]+)?")
-_DAY_FIRST = re.compile(r"([0-9]{1,2})[/.]([0-9]{1,2})[/.]([0-9]{4})(.*)")
+_DAY_FIRST = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})(.*)")
 
 
 def to_time(value: object) -> datetime | None:

@@ -170,6 +170,12 @@ def test_what_cannot_be_asked_is_said_in_one_line(asked: dict[str, Any], reason:
     assert reason in str(refused.value)
 
 
+def test_an_empty_registry_says_what_loads_its_services() -> None:
+    ServiceCategory.objects.all().delete()
+    with pytest.raises(HelpRequestError, match="there are no services yet"):
+        read_request(["hiv-pep"], county="Kisumu")
+
+
 def test_a_ward_of_a_common_name_is_found_in_its_constituency() -> None:
     assert read_request(["hiv-pep"], ward="township", constituency="Kitui Central").place.ward_code == "0355"
 
