@@ -67,6 +67,12 @@ def beyond(summary: Mapping[str, Any], limit: RejectLimit | None) -> str:
     return ""
 
 
+def is_of(path: Path, legacy: Path) -> bool:
+    """Return whether a path is the legacy file, or one that SQLite keeps beside it: nothing may be written there."""
+    beside = (legacy.with_name(f"{legacy.name}{ending}") for ending in ("", "-wal", "-shm", "-journal"))
+    return any(path.exists() and one.exists() and path.samefile(one) for one in beside)
+
+
 def write_migration_report(summary: Mapping[str, Any], path: Path) -> None:
     """Write all of the summary, as JSON or text by the ending; only its owner can read it. Raises OutputError."""
     text = json.dumps(summary, indent=1) if path.suffix == ".json" else "\n".join(lines(summary))

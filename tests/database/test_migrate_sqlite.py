@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db.models import Q
 
 from core.models import AuditEntry, User
@@ -383,6 +383,18 @@ def test_the_command_prints_the_books_and_fails_beyond_a_limit(registry: None, t
     assert command("migrate_sqlite", str(path), "--quiet")[:2] == (0, "")
     code, out, _ = command("migrate_sqlite", str(path), "--json")
     assert json.loads(out)["totals"]["landed"] == 0
+
+
+def test_a_report_takes_the_place_of_no_legacy_file(registry: None, tmp_path: Path) -> None:
+    path = write_sqlite(tmp_path / "legacy.sqlite3", geography() | {"facilities": [facility(1)]})
+    (tmp_path / "link").symlink_to(path)
+    before = path.read_bytes()
+    for report in (path, tmp_path / "link"):
+        with pytest.raises(CommandError) as refused:
+            call_command("migrate_sqlite", str(path), "--report", str(report))
+        assert refused.value.returncode == 2
+    assert path.read_bytes() == before
+    assert not Facility.objects.exists()
 
 
 def test_a_registry_in_use_keeps_its_keys_and_references_follow(registry: None, tmp_path: Path) -> None:
