@@ -1,6 +1,7 @@
 """The last net of the command line: what stops a command before it can say why itself ends as one line."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,18 +30,24 @@ def run(arguments: Sequence[str]) -> int:
     It is 1 where settings or the database keep it from working, 5 where the database is away or a person broke it off.
     Raises SystemExit where the command ended itself, or where what it said cannot be written.
     """
-    _open_missing_streams()
+    _prepare_streams()
     try:
         return _run(arguments)
     finally:
         _finish_stdout()
 
 
-def _open_missing_streams() -> None:
-    """Give a process that was started with closed streams (`>&-`) some that lead nowhere: Python has None for them."""
+def _prepare_streams() -> None:
+    """Let no command fail at its end for what stdout is.
+
+    A process that was started with closed streams (`>&-`) gets some that lead nowhere: Python has None for them. A letter
+    that the stream's encoding lacks is written as an escape.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - as long as the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _finish_stdout() -> None:

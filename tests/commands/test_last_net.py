@@ -56,6 +56,11 @@ def test_a_closed_stdout_and_stdin_disturb_no_command() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_letter_that_a_terminal_lacks_is_written_as_an_escape() -> None:
+    done = manage("shell", "--no-imports", "-c", "print('Murang\u2019a')", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "Murang\\u2019a\n"), done.stderr
+
+
 @pytest.mark.parametrize("length", [10, 1_000_000])
 def test_a_reader_that_went_away_is_no_fault_of_ours(length: int) -> None:
     done = in_shell("| true", f"import time; time.sleep(0.5); print('x' * {length})")
