@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.command_line import positive
+from core.errors import ExitCode
 from etl.console import print_summary, profiled, run_with_exit_code, show_progress, write_report
 from etl.ping import pinged
 from etl.pipeline import ImportOptions, import_facilities
+from etl.source_paths import is_source_file
 from etl.sources import EXPORTED, SOURCES
 from etl.stages.drift import OnDrift
 from etl.stages.gates import RejectLimit, beyond_gate, exit_code
@@ -70,6 +72,10 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="print nothing on success")
 
     def handle(self, **options: Any) -> None:
+        if named := next((o for o in ("report", "profile") if is_source_file(options[o], options["data_dir"])), ""):
+            raise CommandError(
+                f"--{named} names a list that is to be read: name another file", returncode=ExitCode.WRONG_USAGE
+            )
         work = partial(run_with_exit_code, lambda: self._import(options), self.stderr)
         sys.exit(pinged(work, url="" if options["dry_run"] else settings.ETL_PING_URL))
 
