@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from django.db import InterfaceError, OperationalError
+
 # What the driver or the server says where no connection comes about, in lower case -> what a message says of it. Such errors
 # carry no SQLSTATE, and their text names host, database and role. A server that speaks another language leaves the class alone.
 _NO_CONNECTION: Mapping[tuple[str, ...], str] = {
@@ -23,7 +25,6 @@ _NO_CONNECTION: Mapping[tuple[str, ...], str] = {
     ("timeout expired",): "no answer in time",
     ("couldn't get a connection",): "no connection in time; health_check, or the log of the server, says why",
 }
-from django.db import InterfaceError, OperationalError
 
 
 def sqlstate_of(error: BaseException) -> str:
