@@ -73,13 +73,13 @@ class LegacyDatabase:
             if table and table not in self._tables and (not is_view or name.casefold() == table):
                 self._look_at(table, name)
             elif not is_view:
-                query = f"SELECT count(*) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # a quoted name
+                query = f"SELECT count(*) FROM {quoted(name)}"  # noqa: S608 # nosec B608 # a quoted name
                 self.other_tables[shown_name(name, self.other_tables)] = self._count(query)
         if "facilities" not in self._tables:
             raise self._without_facilities()
         if missing := [table for table in TABLES if table not in self._tables]:
             self.remarks.append(f"Not in the file: {', '.join(missing)}; what points there points nowhere")
-        if not self._count(f"SELECT count(*) FROM {_quoted(self._tables['facilities'][0])}"):  # noqa: S608 # nosec B608 # a quoted name
+        if not self._count(f"SELECT count(*) FROM {quoted(self._tables['facilities'][0])}"):  # noqa: S608 # nosec B608 # a quoted name
             self.remarks.append("The file holds no facility: is it the right one?")
 
     def _without_facilities(self) -> LegacyFileError:
@@ -93,13 +93,13 @@ class LegacyDatabase:
         )
 
     def _look_at(self, table: str, name: str) -> None:
-        told = self._all(f"PRAGMA table_info({_quoted(name)})")
+        told = self._all(f"PRAGMA table_info({quoted(name)})")
         columns, keys = [str(row[1]) for row in told], [str(row[1]) for row in told if row[5]]
         read = columns_of(TABLES[table], columns, key=keys[0] if len(keys) == 1 else "")
         self._tables[table] = name, read
         for column in columns:
             if column not in read.values():
-                query = f"SELECT count({_quoted(column)}) FROM {_quoted(name)}"  # noqa: S608 # nosec B608 # quoted names
+                query = f"SELECT count({quoted(column)}) FROM {quoted(name)}"  # noqa: S608 # nosec B608 # quoted names
                 self.other_columns[shown_name(f"{table}.{column}", self.other_columns)] = self._count(query)
 
     def highest_key(self, table: str) -> int:
@@ -127,12 +127,12 @@ class LegacyDatabase:
             return
         name, read = self._tables[table]
         key = read.get(TABLES[table].key, "")
-        columns = ", ".join(map(_quoted, read.values())) or "NULL"
-        order = f"ORDER BY {_quoted(key)}" if key else ""
+        columns = ", ".join(map(quoted, read.values())) or "NULL"
+        order = f"ORDER BY {quoted(key)}" if key else ""
         names = list(read)
         try:
             for number, values in enumerate(
-                self.connection.execute(f"SELECT {columns} FROM {_quoted(name)} {order}"),  # noqa: S608 # nosec B608 # quoted names
+                self.connection.execute(f"SELECT {columns} FROM {quoted(name)} {order}"),  # noqa: S608 # nosec B608 # quoted names
                 start=1,
             ):
                 row = dict(zip(names, values, strict=False))
@@ -156,7 +156,8 @@ def _digest(row: LegacyRow) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as SQLite's SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from etl.legacy.database import SQLITE, LegacyDatabase, LegacyFileError, open_sqlite
+from etl.legacy.database import SQLITE, LegacyDatabase, LegacyFileError, open_sqlite, quoted
 from etl.sources import MIGRATED
 from etl.stages import clean
 from etl.stages.extract import inspect_file, read_records
@@ -113,7 +113,7 @@ class _Tables:
             self._make_columns(table, [name for row in rows for name in row])
             names = list(self._columns[table])
             marks = ", ".join("?" * len(names))
-            columns = ", ".join(map(_quoted, names))
+            columns = ", ".join(map(quoted, names))
             self._connection.executemany(
                 f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 # nosec B608 # names of our own, and quoted ones
                 [[_stored(row.get(name)) for name in names] for row in rows],
@@ -124,19 +124,15 @@ class _Tables:
         known = self._columns.get(table)
         if known is None:
             known = self._columns[table] = {TABLES[table].key: None}
-            self._connection.execute(f"CREATE TABLE {table} ({_quoted(TABLES[table].key)} BLOB)")
+            self._connection.execute(f"CREATE TABLE {table} ({quoted(TABLES[table].key)} BLOB)")
         for name in dict.fromkeys(names):
             if len(known) >= _MOST_COLUMNS:
                 raise LegacyFileError(
                     f"{table}: the objects have more than {_MOST_COLUMNS:,} different fields; is this dumpdata?"
                 )
             if name not in known:
-                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {_quoted(name)} BLOB")
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} BLOB")
                 known[name] = None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _stored(value: Any) -> Any:

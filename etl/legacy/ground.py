@@ -8,8 +8,9 @@ from datetime import datetime
 from etl.facility_rows import RowIds
 from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
+from etl.legacy.keys import Keys
 from etl.legacy.places import Places
-from etl.legacy.rows import Keys, Written
+from etl.legacy.rows import Written
 from etl.stages.legacy import CHILDREN, to_flag, to_reference, to_time, to_words
 from etl.stages.records import Reference
 

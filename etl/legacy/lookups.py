@@ -1,11 +1,12 @@
-"""Legacy lookups and geography find the rows of ours that they are; new lookups are added, invented places never."""
+"""Legacy lookups find the rows of ours that they are; new ones are added."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
-from etl.legacy.rows import MODELS, Keys, Written
+from etl.legacy.keys import Before, Keys, rekey
+from etl.legacy.rows import MODELS, Written
 from etl.stages import clean
 from etl.stages.legacy import to_lookup_code, to_words
 from etl.stages.records import Lookup, Reference
@@ -19,10 +20,9 @@ _LONGEST_NAME = 100
 
 
 def land_lookups(
-    legacy: LegacyDatabase, *, books: Books, written: Written, reference: Reference, before: Mapping[str, Mapping[str, int]],
-    is_unused: bool,
-) -> None:  # fmt: skip
-    """Give every legacy lookup its row of ours, a new one where none is it; `before`: table -> code -> key before this run.
+    legacy: LegacyDatabase, *, books: Books, written: Written, reference: Reference, before: Before
+) -> None:
+    """Give every legacy lookup its row of ours, a new one where none is it.
 
     Where the registry is unused, our rows take the legacy keys.
     """
@@ -34,9 +34,9 @@ def land_lookups(
     for table, lookup in lookups.items():
         matched = _match(legacy, table, lookup, books)
         wanted = {code: row.key for code, row in matched.items() if row.key is not None}
-        if is_unused:
-            rekey(table, "code", wanted, written=written)
-        _land(matched, table, books=books, written=written, before=before[table])
+        if before.is_unused:
+            rekey(table, wanted, written=written)
+        _land(matched, table, books=books, written=written, before=before.keys[table])
 
 
 def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> dict[str, LegacyRow]:
@@ -94,41 +94,3 @@ def _land(
         books.land(table, row, added.pk)
     written.write(new)
     books.follow_same(table)
-
-
-def rekey(
-    table: str,
-    code_column: str,
-    wanted: Mapping[str, int],
-    *,
-    written: Written,
-    parent: str = "",
-    moved_parents: Mapping[int, int] | None = None,
-) -> dict[int, int]:
-    """Return old key -> new key after the rows of a table took the wanted keys, by code; no facility may point to them.
-
-    They are taken away and put back, not renumbered: the audit trail says which row had which key when. A row that is in
-    the way gets a new key. `parent` is the column that follows `moved_parents`.
-    """
-    model = MODELS[table]
-    rows = list(model._default_manager.order_by("pk"))  # noqa: SLF001 - documented API
-    values = set(wanted.values())
-    fresh = max([0, *(row.pk for row in rows), *values]) + 1
-    moved: dict[int, int] = {}
-    for row in rows:
-        key = wanted.get(getattr(row, code_column), 0)
-        if not key and row.pk in values:
-            key, fresh = fresh, fresh + 1
-        moved[row.pk] = key or row.pk
-    kin = moved_parents or {}
-    if all(old == new for old, new in moved.items()) and all(old == new for old, new in kin.items()):
-        return moved
-    everything = model._default_manager.all()  # noqa: SLF001 - documented API
-    everything._raw_delete(everything.db)  # noqa: SLF001 - delete() would refuse, for its kin
-    for row in rows:
-        row.pk = moved[row.pk]
-        if parent:
-            setattr(row, parent, kin[getattr(row, parent)])
-    model._default_manager.bulk_create(rows)  # noqa: SLF001 - documented API
-    written.remember(rows)
-    return moved

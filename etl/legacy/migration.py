@@ -1,7 +1,6 @@
 """migrate_legacy(): the table of contents of a legacy database's way into ours: one transaction, or nothing."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from etl.legacy.database import LegacyDatabase
 from etl.legacy.dumpdata import open_legacy
 from etl.legacy.facilities import land_facilities
 from etl.legacy.ground import Ground
-from etl.legacy.lookups import NAME_COLUMNS, land_lookups
+from etl.legacy.keys import Before, Keys, advance_sequences, set_sequence
+from etl.legacy.lookups import land_lookups
 from etl.legacy.people import land_users, make_room
-from etl.legacy.places import CODE_BY_TABLE, land_places
-from etl.legacy.rows import MODELS, Keys, Written, advance_sequences, set_sequence
+from etl.legacy.places import land_places
+from etl.legacy.rows import MODELS, Written
 from etl.legacy.trail import land_trail, shift_trail
 from etl.lock import import_lock
 from etl.models import ImportRun, SourceFile
@@ -40,14 +40,6 @@ from geography.models import County
 
 SESSION = "command:migrate_sqlite"
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What stood in the registry before the migration: table -> code or name -> key; whether anything was ever in it."""
-
-    keys: dict[str, dict[str, int]]
-    is_unused: bool
 
 
 def migrate_legacy(path: Path, *, dry_run: bool = False, progress: Progress = lambda _: None) -> dict[str, Any]:
@@ -79,7 +71,7 @@ def _migrate(legacy: LegacyDatabase, progress: Progress) -> dict[str, Any]:
         tables = ", ".join(f'"{name}"' for name in MODELS)
         cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")  # nobody writes beside; reading goes on
         highest = advance_sequences(legacy)
-        before = _look()
+        before = Before.look()
         user_keys = Keys("users")
         if before.is_unused:
             shift_trail(highest["audit_trail"])
@@ -87,7 +79,7 @@ def _migrate(legacy: LegacyDatabase, progress: Progress) -> dict[str, Any]:
             make_room(legacy, user_keys)
         books, written = Books(), Written()
         progress("users")
-        land_users(legacy, books=books, written=written, keys=user_keys, before=before.keys["users"])
+        land_users(legacy, books=books, written=written, keys=user_keys, before=before)
         set_sequence("users")
         user = User.import_user()
         with acting(user.pk, SESSION):
@@ -105,19 +97,10 @@ def _migrate(legacy: LegacyDatabase, progress: Progress) -> dict[str, Any]:
     return summary
 
 
-def _look() -> _Before:
-    columns = {**CODE_BY_TABLE, **dict.fromkeys(NAME_COLUMNS, "code"), "users": "username"}
-    keys = {
-        table: dict(MODELS[table]._default_manager.values_list(column, "pk"))  # noqa: SLF001 - documented API
-        for table, column in columns.items()
-    }
-    return _Before(keys, is_unused=not (Facility.objects.exists() or ImportRun.objects.exists()))
-
-
 def _land(
     legacy: LegacyDatabase,
     *,
-    before: _Before,
+    before: Before,
     books: Books,
     written: Written,
     user: User,
@@ -145,26 +128,12 @@ def _land(
     return run
 
 
-def _prepare_ground(legacy: LegacyDatabase, *, before: _Before, books: Books, written: Written) -> Ground:
+def _prepare_ground(legacy: LegacyDatabase, *, before: Before, books: Books, written: Written) -> Ground:
     """Return what facilities are landed on, after places and lookups have their rows."""
     _load_reference()
     reference = read_reference()
-    places = land_places(
-        legacy,
-        books=books,
-        written=written,
-        gazetteer=reference.gazetteer,
-        before=before.keys,
-        is_unused=before.is_unused,
-    )
-    land_lookups(
-        legacy,
-        books=books,
-        written=written,
-        reference=reference,
-        before=before.keys,
-        is_unused=before.is_unused,
-    )
+    places = land_places(legacy, books=books, written=written, gazetteer=reference.gazetteer, before=before)
+    land_lookups(legacy, books=books, written=written, reference=reference, before=before)
     return Ground(
         books=books,
         written=written,

@@ -1,7 +1,5 @@
 """Legacy users: those whose name we have are ours; others land as people who may nothing and cannot log in."""
 
-from collections.abc import Mapping
-
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
@@ -10,17 +8,17 @@ from core.models import User
 from core.roles import IMPORT_USER
 from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
-from etl.legacy.rows import Keys, Written
+from etl.legacy.keys import Before, Keys
+from etl.legacy.rows import Written
 from etl.stages import clean
 from etl.stages.legacy import is_blank, to_reference, to_time, to_words
 
 _LONGEST_USERNAME = 150
 
 
-def land_users(
-    legacy: LegacyDatabase, *, books: Books, written: Written, keys: Keys, before: Mapping[str, int]
-) -> None:
-    """Give every legacy user a row; `before`: user name -> key, before this run."""
+def land_users(legacy: LegacyDatabase, *, books: Books, written: Written, keys: Keys, before: Before) -> None:
+    """Give every legacy user a row."""
+    stood = before.keys["users"]
     ours = dict(User.objects.values_list("username", "pk"))
     seen: dict[str, LegacyRow] = {}
     new = []
@@ -37,9 +35,9 @@ def land_users(
             )
             if row.reference is not None:
                 books.ids["users"].setdefault(row.reference, ours[name])
-        elif name in before:
+        elif name in stood:
             seen[name] = row
-            books.find("users", row, before[name])
+            books.find("users", row, stood[name])
         else:
             seen[name] = row
             user = _user(row, name, keys.take(row.key), books)

@@ -1,20 +1,18 @@
 """Legacy counties, constituencies and wards find the places of the register that they are; an invented one is never added."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
-from etl.legacy.lookups import rekey
-from etl.legacy.rows import MODELS, Written
+from etl.legacy.keys import Before, rekey
+from etl.legacy.rows import MODELS, NAMED_BY, Written
 from etl.stages import clean
 from etl.stages.legacy import to_reference, to_words
 from geography.gazetteer import Gazetteer, Level, Place, Resolution
 
 TABLE_BY_LEVEL = {Level.COUNTY: "counties", Level.CONSTITUENCY: "constituencies", Level.WARD: "wards"}
 _DIGITS = {Level.COUNTY: 3, Level.CONSTITUENCY: 3, Level.WARD: 4}
-CODE_BY_TABLE = {"counties": "county_code", "constituencies": "constituency_code", "wards": "ward_code"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,9 @@ NOWHERE = Spot()
 class Places:
     """Where each legacy key of a county, constituency or ward lies, by table."""
 
-    spots: dict[str, dict[int | str, Spot]] = field(default_factory=lambda: {name: {} for name in CODE_BY_TABLE})
+    spots: dict[str, dict[int | str, Spot]] = field(
+        default_factory=lambda: {name: {} for name in TABLE_BY_LEVEL.values()}
+    )
 
     def spot(self, table: str, value: object) -> Spot | None:
         """Return where a reference points to; None where it names no row of the file."""
@@ -42,23 +42,22 @@ class Places:
 
 
 def land_places(
-    legacy: LegacyDatabase, *, books: Books, written: Written, gazetteer: Gazetteer, before: Mapping[str, Mapping[str, int]],
-    is_unused: bool,
-) -> Places:  # fmt: skip
-    """Return where every legacy place lies, after each that is real has its row of ours; `before` as in land_lookups()."""
+    legacy: LegacyDatabase, *, books: Books, written: Written, gazetteer: Gazetteer, before: Before
+) -> Places:
+    """Return where every legacy place lies, after each that is real has its row of ours."""
     places = Places()
     matched = {table: _match(legacy, level, places, books, gazetteer) for level, table in TABLE_BY_LEVEL.items()}
-    if is_unused:
+    if before.is_unused:
         moved: dict[int, int] = {}
         for table, parent in (("counties", ""), ("constituencies", "county_id"), ("wards", "constituency_id")):
             wanted = {code: row.key for code, row in matched[table].items() if row.key is not None}
-            moved = rekey(table, CODE_BY_TABLE[table], wanted, written=written, parent=parent, moved_parents=moved)
+            moved = rekey(table, wanted, written=written, parent=parent, moved_parents=moved)
     for table, rows in matched.items():
         model: Any = MODELS[table]
-        ours = dict(model._default_manager.values_list(CODE_BY_TABLE[table], "pk"))  # noqa: SLF001 - documented API
+        ours = dict(model._default_manager.values_list(NAMED_BY[table], "pk"))  # noqa: SLF001 - documented API
         for code, row in rows.items():
-            stood = before[table].get(code) == ours[code]
-            (books.find if stood or not is_unused else books.land)(table, row, ours[code])
+            stood = before.keys[table].get(code) == ours[code]
+            (books.find if stood or not before.is_unused else books.land)(table, row, ours[code])
         books.follow_same(table)
     return places
 

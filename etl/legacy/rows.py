@@ -1,19 +1,17 @@
-"""Rows under keys of their own: which keys are free, rows as they are written, and what the database says of them afterwards."""
+"""Rows of ours as a migration writes them, and what the database says of them afterwards."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
 from typing import Any
 
-from django.db import connection, models
-from django.db.models import Max
+from django.db import models
 
-from core.bulk import copy_in, take_ids
+from core.bulk import copy_in
 from core.crypto import Decrypted
 from core.models import AuditEntry, User
 from etl.legacy.books import MigrationError
-from etl.legacy.database import LegacyDatabase
 from etl.stages.legacy import TABLES
 from facilities.models import (
     ContactType,
@@ -41,67 +39,17 @@ MODELS: dict[str, type[models.Model]] = {
     "audit_trail": AuditEntry,
 }
 assert list(MODELS) == list(TABLES)
+# the column that names a row for good, where one does
+NAMED_BY = {
+    "counties": "county_code",
+    "constituencies": "constituency_code",
+    "wards": "ward_code",
+    "operational_statuses": "code",
+    "service_categories": "code",
+    "contact_types": "code",
+    "users": "username",
+}
 PORTION = 1_000
-FRESH_AT_ONCE = 50
-
-
-class Keys:
-    """The keys of one of our tables: a legacy key is kept where it is free, else a new one is given."""
-
-    def __init__(self, table: str) -> None:
-        model = MODELS[table]
-        self._taken = set(model._default_manager.values_list("pk", flat=True))  # noqa: SLF001 - documented API
-        self._fresh = _fresh_keys(model)
-
-    def is_free(self, key: int | None) -> bool:
-        """Return whether no row has this key."""
-        return key is not None and key not in self._taken
-
-    def release(self, key: int) -> None:
-        """Say that no row has this key any more."""
-        self._taken.discard(key)
-
-    def take(self, key: int | None) -> int:
-        """Return the legacy key if it is free, else a new one above all others; nobody gets it again."""
-        taken = key if key is not None and key not in self._taken else next(self._fresh)
-        self._taken.add(taken)
-        return taken
-
-
-def _fresh_keys(model: type[models.Model]) -> Iterator[int]:
-    """Yield keys of the table's sequence, which is beyond every legacy key: triggers take theirs from it meanwhile."""
-    while True:
-        yield from take_ids(model, FRESH_AT_ONCE)
-
-
-def advance_sequences(legacy: LegacyDatabase) -> dict[str, int]:
-    """Return the highest legacy key of each table, after our sequences went beyond it: triggers and pages use none of them.
-
-    A sequence does not come back when a transaction is rolled back; gaps do no harm.
-    """
-    highest = {table: legacy.highest_key(table) for table in TABLES}
-    for table in TABLES:
-        set_sequence(table, at_least=highest[table])
-    return highest
-
-
-def set_sequence(table: str, *, at_least: int = 0) -> None:
-    """Let the next insert get a key above every row of a table, and above `at_least`."""
-    model = MODELS[table]
-    newest = model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0  # noqa: SLF001 - documented API
-    with connection.cursor() as cursor:
-        sequence = _sequence_of(model)
-        cursor.execute(
-            f"SELECT setval('{sequence}', GREATEST(last_value, %s)) FROM {sequence} WHERE %s > 0 OR is_called",  # noqa: S608 # nosec B608 # PostgreSQL's own name
-            [max(newest, at_least, 1), max(newest, at_least)],
-        )
-
-
-def _sequence_of(model: type[models.Model]) -> str:
-    with connection.cursor() as cursor:
-        meta = model._meta  # noqa: SLF001 - documented API
-        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [meta.db_table, meta.pk.column])
-        return str((cursor.fetchone() or ("",))[0])
 
 
 class Written:
