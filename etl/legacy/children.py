@@ -72,24 +72,9 @@ def _read_contact(row: LegacyRow, kind: str, reached: Reached, *, is_hidden: boo
     text = clean.to_value(to_words(row.values.get("contact_value")))
     found, websites = _values(kind or "phone", text)
     if not found:
-        if not kind:
-            books.list(
-                CONTACTS, row, "its contact type is not in the file, or was listed, and its value does not tell it"
-            )
-        elif websites:
-            stands = (
-                "it stands as the facility's website now" if not reached.website else "the facility has another one"
-            )
-            reached.website = reached.website or websites[0]
-            books.list(CONTACTS, row, f"it is a web address: {stands}")
-        else:
-            is_shown = not is_hidden and _has_contact_shape(text)
-            shown = f"'{clean.mask(text)}' is" if is_shown else "it is"
-            books.list(
-                CONTACTS,
-                row,
-                f"{shown} no Kenyan phone number, short code or e-mail address" if text else "it is blank",
-            )
+        books.list(CONTACTS, row, _why_no_contact(kind, text, websites, reached, is_hidden=is_hidden))
+        if kind and websites and not reached.website:
+            reached.website = websites[0]
         return
     here = {one.contact: one for one in reached.contacts}
     if found[0] in here:
@@ -114,6 +99,19 @@ def _read_contact(row: LegacyRow, kind: str, reached: Reached, *, is_hidden: boo
         )
     elif found[0].type != kind:
         books.note(CONTACTS, row, f"its type was {kind}, and is {found[0].type}, as its value says")
+
+
+def _why_no_contact(kind: str, text: str, websites: Sequence[str], reached: Reached, *, is_hidden: bool) -> str:
+    """Return why a row is listed in whose value no contact was found."""
+    if not kind:
+        return "its contact type is not in the file, or was listed, and its value does not tell it"
+    if websites:
+        stands = "the facility has another one" if reached.website else "it stands as the facility's website now"
+        return f"it is a web address: {stands}"
+    if not text:
+        return "it is blank"
+    shown = f"'{clean.mask(text)}' is" if not is_hidden and _has_contact_shape(text) else "it is"
+    return f"{shown} no Kenyan phone number, short code or e-mail address"
 
 
 def _has_contact_shape(text: str) -> bool:
