@@ -16,8 +16,9 @@ from django.utils.timesince import timesince
 from core.health import Check, Status, judge
 from core.health_checks import look_at_backups
 from core.roles import Action, may
-from etl.models import DuplicatePair, ImportRun, QualitySnapshot, SourceRecord
+from etl.models import DuplicatePair, ImportRun, QualitySnapshot
 from etl.quality_reporting import offenders, trend
+from etl.registry_facts import rejected_records
 from etl.rejects_by_rule import count_by_rule
 from etl.rule_words import in_admin
 from etl.stages.charts import bar, line_chart, stacked_bars
@@ -147,7 +148,7 @@ def _tiles(
             reverse("admin:etl_importrun_change", args=[last.pk]),
             is_bad,
         )
-    rejects = SourceRecord.objects.filter(latest_version__state="rejected").count()
+    rejects = rejected_records().count()
     where = reverse("admin:etl_sourcerecordversion_by_rule")
     yield Tile(str(rejects), "open rejects", where, is_bad=rejects > 0)
     pairs = waiting.open_pairs

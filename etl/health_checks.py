@@ -8,7 +8,8 @@ from django.utils import timezone
 from core.advisory_locks import is_taken, taken_since
 from core.health import Check, Verdict, age_in_words, healthy, unhealthy
 from etl.lock import LOCK
-from etl.models import ImportRun, RunRequest, SourceFile, SourceRecord
+from etl.models import ImportRun, RunRequest, SourceFile
+from etl.registry_facts import rejected_records
 from etl.run_requests import is_at_work
 from etl.sources import SOURCES
 from etl.successes import last_success_by_source
@@ -40,7 +41,7 @@ def look_at_sources() -> Verdict:
 
 def look_at_rejects() -> Verdict:
     """Return how many rejects wait for a person."""
-    waiting = SourceRecord.objects.filter(latest_version__state="rejected").count()
+    waiting = rejected_records().count()
     if waiting > settings.HEALTH_MAX_REJECTS:
         return unhealthy(
             f"{waiting} wait, more than HEALTH_MAX_REJECTS = {settings.HEALTH_MAX_REJECTS}: `manage.py rejects list`"

@@ -20,8 +20,8 @@ from core.errors import ExplainedError
 from core.health import Status, find_health, is_well
 from core.whole_files import replacing
 from etl.errors import OutputError
-from etl.models import ImportRun, QualitySnapshot, SourceRecord
-from etl.registry_facts import OUTCOMES, count_listed
+from etl.models import ImportRun, QualitySnapshot
+from etl.registry_facts import OUTCOMES, count_listed, rejected_records
 from etl.sources import SOURCES
 from etl.stages.quality import TARGETS
 from etl.successes import last_success_by_source
@@ -151,8 +151,7 @@ def _records() -> Iterator[Sample]:
     for source, counted in listed.items():
         for outcome in OUTCOMES:
             yield "gvrc_records", (source, outcome), counted[outcome]
-    rejected = SourceRecord.objects.filter(latest_version__state="rejected").order_by()
-    rows = rejected.values_list("source").annotate(n=Count("pk"))
+    rows = rejected_records().order_by().values_list("source").annotate(n=Count("pk"))
     for source, count in (dict.fromkeys(listed, 0) | dict(rows)).items():
         yield "gvrc_rejects_open", (source,), count
     yield "gvrc_facilities_in_service", (), Facility.objects.filter(is_active=True).count()

@@ -12,7 +12,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
 
-from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord
+from etl.models import DuplicatePair, ImportRun, SourceFile, SourceRecord, SourceRecordVersion
 from etl.sources import ENTERED, REPEATING
 from etl.stages.profile import FIELDS, FacilityFacts
 from etl.stages.records import Share
@@ -56,6 +56,11 @@ def records_with_findings() -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
     """Yield the number, the source and the findings of each listed record on which something was found."""
     found = listed_records().exclude(latest_version__findings=[]).order_by()
     return found.values_list("pk", "source", "latest_version__findings").iterator(chunk_size=CHUNK)
+
+
+def rejected_records() -> QuerySet[SourceRecord]:
+    """Return the records that wait for a person: their newest version is a reject, and nobody discarded it."""
+    return SourceRecord.objects.filter(latest_version__state=SourceRecordVersion.State.REJECTED)
 
 
 def records_elsewhere(listed: QuerySet[SourceRecord] | None = None) -> dict[int, str]:
