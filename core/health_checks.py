@@ -76,7 +76,7 @@ def _written_to() -> Iterator[tuple[str, Path]]:
     yield "var", settings.VAR_DIR
     yield "reports", settings.REPORTS_DIR
     yield "uploads", settings.UPLOADS_DIR
-    yield "BACKUP_DIR", Path(settings.BACKUP_DIR)
+    yield "BACKUP_DIR", settings.BACKUP_DIR
     if settings.ETL_TEXTFILE:
         yield "ETL_TEXTFILE", Path(settings.ETL_TEXTFILE).absolute().parent
 

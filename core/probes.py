@@ -107,7 +107,7 @@ def is_asked_by_staff(request: HttpRequest) -> bool:
     found: list[bool] = []
     if key:
         _staff_lane.start(lambda: found.append(_is_staff(key))).wait(PATIENCE)
-    return bool(found) and found[0]
+    return found == [True]
 
 
 def _is_staff(session_key: str) -> bool:

@@ -143,9 +143,8 @@ def _environment(parameters: Mapping[str, Any], password_file: Any) -> dict[str,
     inherited = {name: os.environ[name] for name in ("HOME", *names.values()) if name in os.environ}
     given = {names[key]: str(value) for key, value in parameters.items() if key in names and value not in (None, "")}
     environment = {"PATH": os.defpath, "LC_ALL": "C"} | inherited | given
-    if is_over_socket(
-        parameters
-    ):  # libpq pays no attention to TLS there, but one built without refuses to be asked for it
+    # libpq pays no attention to TLS there, but one built without refuses to be asked for it
+    if is_over_socket(parameters):
         environment = {name: value for name, value in environment.items() if not name.startswith("PGSSL")}
     password = environment.pop("PGPASSWORD", "")
     if password:

@@ -53,9 +53,8 @@ def _grant_entrance(database: str, *, live: str) -> None:
     run("REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     granted = {(str(name), str(right)) for name, right in ask(_PRIVILEGES, live)}
     granted |= {(settings.DATABASE_APPLICATION_ROLE, right) for right in ("CONNECT", "TEMPORARY")}
-    reader = ask(
-        "SELECT rolname FROM pg_roles WHERE rolname = %s", settings.DATABASE_READER_ROLE
-    )  # a server may lack it
+    # a server may lack the reader
+    reader = ask("SELECT rolname FROM pg_roles WHERE rolname = %s", settings.DATABASE_READER_ROLE)
     granted |= {(str(name), "CONNECT") for (name,) in reader}
     for name, right in sorted(granted):
         run(f"GRANT {right} ON DATABASE {{}} TO {{}}", database, name)

@@ -19,9 +19,8 @@ DEBUG = False
 SECRET_KEY = secret("SECRET_KEY")
 FIELD_KEYS = secret("FIELD_KEYS")  # comma-separated, newest first
 INDEX_KEY = secret("INDEX_KEY")
-BACKUP_KEY = secret(
-    "BACKUP_KEY"
-)  # comma-separated, newest first: the first seals new backups, each opens what it sealed
+# comma-separated, newest first: the first seals new backups, each opens what it sealed
+BACKUP_KEY = secret("BACKUP_KEY")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 # proxies of ours in front of the site, each of which adds to X-Forwarded-For: core/client_address.py
 TRUSTED_PROXIES = whole_number("TRUSTED_PROXIES", default=0)
