@@ -149,11 +149,8 @@ def document_case(*, shuffled: bool = False) -> Rows:
 
 
 def _named(kind: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    return (
-        [{f"{kind}_id": 10 + n, f"{kind}_name": name} for n, name in enumerate(names)]
-        if kind == "status"
-        else [{f"{kind}_id": n, f"{kind}_name": name} for n, name in enumerate(names, start=1)]
-    )
+    first = 10 if kind == "status" else 1
+    return [{f"{kind}_id": n, f"{kind}_name": name} for n, name in enumerate(names, start=first)]
 
 
 def facility(number: int, **values: Any) -> dict[str, Any]:

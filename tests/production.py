@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shlex
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.core.management import get_commands, load_command_class
 
 from core.embedded_postgres import Server, bin_dir, ensure_running, url
 
@@ -31,6 +33,13 @@ def environment(changed: dict[str, str | None]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not OURS.match(name)}
     chosen = GOOD | {"DJANGO_SETTINGS_MODULE": "core.settings.production"} | changed
     return inherited | {name: value for name, value in chosen.items() if value is not None}
+
+
+def assert_can_be_typed(command: str) -> None:
+    """Check that there is a command of this name which takes these options and arguments."""
+    name, *arguments = shlex.split(command)
+    assert name in get_commands(), name
+    load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(arguments)
 
 
 def start_postgres(place: Path) -> Server:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.management import get_commands, load_command_class
 from django.urls import reverse
 
 from core.errors import ExitCode
-from tests.production import ROOT, certificate
+from tests.production import ROOT, assert_can_be_typed, certificate
 
 DEPLOY = ROOT / "deploy"
 UNITS = DEPLOY / "systemd"
@@ -39,12 +38,7 @@ COMMANDS_OF_CRON = {
 
 @pytest.mark.parametrize("command", sorted(COMMANDS_OF_UNITS | COMMANDS_OF_CRON))
 def test_every_job_names_a_command_and_options_that_exist(command: str) -> None:
-    name, *arguments = command.split()
-    if name not in get_commands():
-        pytest.skip("the command is not there yet")
-    app = get_commands()[name]
-    parser = (load_command_class(app, name) if isinstance(app, str) else app).create_parser("manage.py", name)
-    parser.parse_args(arguments)
+    assert_can_be_typed(command)
 
 
 def test_timers_and_crontab_run_the_same_jobs() -> None:

@@ -24,10 +24,16 @@ def test_the_bundled_client_serves_where_no_tls_is_asked_for() -> None:
         assert client_program("pg_dump", major=int(VERSION), parameters=parameters) == bundled
 
 
-def test_over_tls_and_for_another_version_the_package_to_install_is_named() -> None:
+def test_over_tls_the_bundled_client_which_speaks_none_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, f'echo "pg_dump (PostgreSQL) {VERSION}.1"')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     tls = {"host": "db.example.or.ke", "sslmode": "verify-full"}
-    with pytest.raises(BackupError, match="postgresql-client-99"):
-        client_program("pg_dump", major=99, parameters=tls)
+    assert client_program("pg_dump", major=int(VERSION), parameters=tls).parent != bin_dir()
+
+
+def test_for_another_version_the_package_to_install_is_named() -> None:
     with pytest.raises(BackupError, match="postgresql-client-99"):
         client_program("pg_dump", major=99, parameters={})
 

@@ -1,12 +1,10 @@
 """docs/deployment.md, docs/upgrade.md and deploy/README.md name files, commands and settings that are there."""
 
 import re
-import shlex
 
 import pytest
-from django.core.management import get_commands, load_command_class
 
-from tests.production import ROOT
+from tests.production import ROOT, assert_can_be_typed
 
 PAGES = {name: (ROOT / name).read_text() for name in ("docs/deployment.md", "docs/upgrade.md", "deploy/README.md")}
 ALL = "\n".join(PAGES.values())
@@ -16,12 +14,7 @@ TYPED = sorted({found.strip() for found in re.findall(r"sudo (?:-u gvrc )?gvrc-a
 
 @pytest.mark.parametrize("command", TYPED)
 def test_every_command_that_is_typed_exists_with_those_options(command: str) -> None:
-    name, *arguments = shlex.split(command)
-    if name not in get_commands():
-        pytest.skip("the command is not there yet")
-    app = get_commands()[name]
-    parser = (load_command_class(app, name) if isinstance(app, str) else app).create_parser("manage.py", name)
-    parser.parse_args(arguments)
+    assert_can_be_typed(command)
 
 
 def test_every_file_of_the_project_that_is_named_is_there() -> None:
