@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 from core.errors import ExitCode
@@ -39,29 +40,31 @@ def _reached(module: Module, modules: dict[str, Module]) -> Iterator[tuple[ast.A
                 waiting.append((definition, modules[key[0]]))
 
 
-def _named(node: ast.AST, place: Module) -> Iterator[Any]:
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name | ast.Attribute):
-            value = place.value_of(ast.unparse(child))
-            if (getattr(value, "__module__", "") or "").split(".")[0] in APPS:
-                yield value
+@cache  # most commands reach the same functions
+def _named(node: ast.AST, place: Module) -> tuple[Any, ...]:
+    names = (ast.unparse(child) for child in ast.walk(node) if isinstance(child, ast.Name | ast.Attribute))
+    values = (place.value_of(name) for name in dict.fromkeys(names))
+    return tuple(value for value in values if (getattr(value, "__module__", "") or "").split(".")[0] in APPS)
 
 
-def _stated(node: ast.AST, place: Module) -> Iterator[int]:
-    """Yield the exit codes that errors have which are made here, and those that are said by name or number."""
+@cache
+def _stated(node: ast.AST, place: Module) -> set[int]:
+    """Return the exit codes that errors have which are made here, and those that are said by name or number."""
+    found: set[int] = set()
     for child in ast.walk(node):
         match child:
             case ast.Call():
                 error = place.value_of(ast.unparse(child.func))
                 if isinstance(error, type) and issubclass(error, Exception) and hasattr(error, "exit_code"):
-                    yield int(error.exit_code)
+                    found.add(int(error.exit_code))
                 for keyword in child.keywords:
                     if keyword.arg == "returncode":
-                        yield from given_codes(keyword.value, place)
+                        found |= given_codes(keyword.value, place)
             case ast.Attribute():
                 value = place.value_of(ast.unparse(child))
                 if isinstance(value, ExitCode):
-                    yield int(value)
+                    found.add(int(value))
+    return found
 
 
 def given_codes(node: ast.expr, place: Module) -> set[int]:

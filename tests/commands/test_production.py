@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core.embedded_postgres import Server, stop
-from tests.production import GOOD, KEYS, ROOT, certificate, environment, on, start_postgres
+from core.embedded_postgres import Server
+from tests.production import GOOD, KEYS, ROOT, certificate, environment, on
 
 
 def production(changed: dict[str, str | None], *command: str) -> subprocess.CompletedProcess[str]:
@@ -210,21 +210,7 @@ def test_a_database_that_proves_who_it_is_is_spoken_to(tmp_path: Path) -> None:
     assert b"gvrc_app" in heard[0]
 
 
-# on a server of its own, over its UNIX socket
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = tmp_path_factory.mktemp("production") / "postgres"
-    yield start_postgres(place)
-    stop(place)
-
-
-@pytest.fixture(scope="module")
-def migrated(server: Server) -> Server:
-    done = production(on(server), "manage.py", "migrate")
-    assert done.returncode == 0, done.stderr
-    return server
+# on a server, over its UNIX socket
 
 
 SERVE = """

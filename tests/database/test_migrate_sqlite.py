@@ -424,7 +424,9 @@ def test_what_changed_since_is_kept_and_named(registry: None, tmp_path: Path) ->
     assert Facility.objects.get(pk=5).facility_name == "Renamed since"
 
 
-def test_imports_after_a_migration_find_its_facilities_and_win(registry: None, tmp_path: Path, data_dir: Path) -> None:
+def test_imports_after_a_migration_find_its_facilities_and_win(
+    registry: None, tmp_path: Path, small_data_dir: Path
+) -> None:
     theirs = read_source("regional")["regions"][0]["counties"][0]["facilities"][0]
     rows = document_case()
     ward = next(row for row in rows["wards"] if row["ward_name"] == "Kamariny")
@@ -432,7 +434,7 @@ def test_imports_after_a_migration_find_its_facilities_and_win(registry: None, t
     rows["facility_contacts"][0]["contact_value"] = "0712000239"
     rows["facility_coordinates"][0] |= {"latitude": 0.6703, "longitude": 35.5081}
     migrate_legacy(write_sqlite(tmp_path / "legacy.sqlite3", rows))
-    summary = run_import(data_dir)
+    summary = run_import(small_data_dir)
     assert summary["status"] == "succeeded"
     totals = summary["totals"]
     assert totals["read"] == sum(totals[name] for name in ("created", "updated", "unchanged", "merged", "rejected"))
@@ -442,7 +444,7 @@ def test_imports_after_a_migration_find_its_facilities_and_win(registry: None, t
     assert not Pin.objects.exists()
     assert not Facility.objects.filter(source_records__isnull=True).exists()
     assert migrate_legacy(tmp_path / "legacy.sqlite3")["totals"]["landed"] == 0
-    assert run_import(data_dir)["totals"]["unchanged"] == totals["read"] - totals["rejected"]
+    assert run_import(small_data_dir)["totals"]["unchanged"] == totals["read"] - totals["rejected"]
 
 
 def test_a_migration_killed_ten_times_converges(registry: None, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from docs.generate.settings import find_settings
 from facilities.models import Lookup
 from tests.docs.pages import PAGES, WRITTEN, blocks_of, prose_of, relative
 
-CODE = Code()
 # of programs that are not ours
 FOREIGN_OPTIONS = {
     "--nthreads", "--seed", "--full", "--quick", "--only", "--quietly", "--deploy-hook", "--collector.textfile.directory",
@@ -31,6 +30,11 @@ FOREIGN_FOLDERS = ("data/processed", "data/validated", "data/county")
 MADE_IN_THE_PAGE = ("etl/sources/county_clinics.py", "etl/schemas/county_clinics.json")
 every_page = pytest.mark.parametrize("page", PAGES, ids=relative)
 written_page = pytest.mark.parametrize("page", WRITTEN, ids=relative)
+
+
+@cache
+def our_code() -> Code:
+    return Code()
 
 
 def read(page: Path) -> str:
@@ -161,7 +165,7 @@ def test_the_benchmark_options_that_are_named_exist() -> None:
 
 
 def settings_known() -> set[str]:
-    settings = find_settings(CODE)
+    settings = find_settings(our_code())
     return {setting.name for setting in settings} | {f"{s.name}_FILE" for s in settings if s.reader == "secret"}
 
 
@@ -200,7 +204,7 @@ def test_every_exit_code_exists(page: Path) -> None:
 
 def names_with_hyphens() -> set[str]:
     lists = {row for model in Lookup.__subclasses__() for row in model.objects.values_list("code", flat=True)}
-    return lists | set(find_rules(CODE)) | {code.strip("`") for code, _, _ in find_codes(CODE)} | set(ROLES)
+    return lists | set(find_rules(our_code())) | {code.strip("`") for code, _, _ in find_codes(our_code())} | set(ROLES)
 
 
 @pytest.mark.django_db
@@ -220,7 +224,7 @@ def test_every_rule_and_code_that_is_named_exists() -> None:
 
 @cache
 def constants_of_the_code() -> frozenset[str]:
-    nodes = (node for module in CODE.modules for node in ast.walk(module.tree) if isinstance(node, ast.Constant))
+    nodes = (node for module in our_code().modules for node in ast.walk(module.tree) if isinstance(node, ast.Constant))
     return frozenset(node.value for node in nodes if isinstance(node.value, str))
 
 
@@ -247,4 +251,4 @@ def test_every_text_that_is_quoted_is_one_of_the_program(page: Path, quote: str)
 
 @cache
 def error_texts() -> frozenset[ErrorText]:
-    return frozenset(find_error_texts(CODE))
+    return frozenset(find_error_texts(our_code()))
