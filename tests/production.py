@@ -45,14 +45,19 @@ def assert_can_be_typed(command: str) -> None:
 def start_postgres(place: Path) -> Server:
     """Return a new server with the two roles, which stop() of core.embedded_postgres ends."""
     server = ensure_running(place)
-    psql = [str(bin_dir() / "psql"), "-v", "ON_ERROR_STOP=1", "-d", url(server, "postgres"), "-f", "deploy/roles.sql"]
-    subprocess.run(psql, cwd=ROOT, check=True, capture_output=True)
+    make_roles(server)
     return server
 
 
-def on(server: Server, application: str = "gvrc_app") -> dict[str, str | None]:
+def make_roles(server: Server, *options: str) -> None:
+    """Run deploy/roles.sql as docs/deployment.md says."""
+    psql = [str(bin_dir() / "psql"), "-v", "ON_ERROR_STOP=1", "-d", url(server, "postgres"), "-f", "deploy/roles.sql"]
+    subprocess.run([*psql, *options], cwd=ROOT, check=True, capture_output=True)
+
+
+def on(server: Server, application: str = "gvrc_app", *, database: str = "gvrc_admin") -> dict[str, str | None]:
     """Return the URLs of a database on a UNIX socket, where no password and no TLS is asked for."""
-    address = url(server, "gvrc_admin")
+    address = url(server, database)
     urls = {"DATABASE_URL": application, "DATABASE_OWNER_URL": "gvrc_owner"}
     return {name: address.replace("//postgres@", f"//{role}@") for name, role in urls.items()}
 

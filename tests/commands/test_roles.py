@@ -1,66 +1,53 @@
-"""deploy/roles.sql on a server of its own: the owner migrates, the application imports and cannot touch the trail.
+"""deploy/roles.sql: the owner migrates, the application imports and cannot touch the trail.
 
 The reader reads what a query needs, and nothing that reaches a person.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from core.embedded_postgres import Server, bin_dir, ensure_running, stop, url
+from core.embedded_postgres import Server, url
 from core.roles import FieldClass, class_of
+from tests.production import ROOT, environment, make_roles, on
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = tmp_path_factory.mktemp("roles") / "postgres"
-    yield ensure_running(place)
-    stop(place)
+DATABASE = "gvrc_roles"
 
 
 def manage(server: Server, *arguments: str, owner: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command as production would: on URLs, here without a password."""
-    address = url(server, "gvrc_admin")
-    urls = {"DATABASE_URL": address.replace("//postgres@", "//gvrc_app@")}
-    if owner:
-        urls["DATABASE_OWNER_URL"] = address.replace("//postgres@", "//gvrc_owner@")
-    environment = os.environ | urls | {"DJANGO_SETTINGS_MODULE": "core.settings.test"}
+    urls = on(server, database=DATABASE)
+    changed = urls if owner else urls | {"DATABASE_OWNER_URL": None}
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment(changed), capture_output=True, text=True, check=False)
 
 
-def make_roles(server: Server, *options: str) -> None:
-    psql = [str(bin_dir() / "psql"), "-v", "ON_ERROR_STOP=1", "-d", url(server, "postgres"), "-f", "deploy/roles.sql"]
-    subprocess.run([*psql, *options], cwd=ROOT, check=True, capture_output=True)
-
-
-def as_role(server: Server, role: str, database: str = "gvrc_admin") -> psycopg.Connection[tuple[Any, ...]]:
+def as_role(server: Server, role: str, database: str = DATABASE) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(url(server, database).replace("//postgres@", f"//{role}@"), autocommit=True)
 
 
 @pytest.fixture(scope="module")
-def installed(server: Server) -> Server:
-    make_roles(server)
-    make_roles(server)  # again: nothing changes, and nothing fails
-    for command in ("migrate", "load_geography"):
-        done = manage(server, command)
+def installed(migrated: Server) -> Iterator[Server]:
+    with as_role(migrated, "postgres", "postgres") as superuser:
+        superuser.execute(f"CREATE DATABASE {DATABASE} TEMPLATE gvrc_admin OWNER gvrc_owner")
+        for _ in range(2):  # again: nothing changes, and nothing fails
+            make_roles(migrated, "-v", f"database={DATABASE}")
+        done = manage(migrated, "load_geography")
         assert done.returncode == 0, done.stderr
-    return server
+        yield migrated
+        superuser.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
 def test_the_application_role_imports_and_the_trail_is_its_own(installed: Server) -> None:
     done = manage(installed, "import_facilities", owner=False)
     assert done.returncode == 0, done.stderr
-    with psycopg.connect(url(installed, "gvrc_admin").replace("//postgres@", "//gvrc_app@")) as application:
-        (count,) = application.execute("SELECT count(*) FROM audit_trail WHERE session_id = 'run:1'").fetchone() or (0,)
+    with as_role(installed, "gvrc_app") as application:
+        asked = "SELECT count(*) FROM audit_trail WHERE session_id LIKE 'run:%'"
+        (count,) = application.execute(asked).fetchone() or (0,)
         assert count > 200
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             application.execute("DELETE FROM audit_trail")
@@ -73,10 +60,9 @@ def test_the_application_role_alone_cannot_migrate(installed: Server) -> None:
 
 
 def test_one_role_for_everything_is_warned_of(installed: Server) -> None:
-    address = url(installed, "gvrc_admin").replace("//postgres@", "//gvrc_owner@")
-    environment = os.environ | {"DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "core.settings.test"}
+    owner = on(installed, "gvrc_owner", database=DATABASE) | {"DATABASE_OWNER_URL": None}
     command = [sys.executable, "manage.py", "migrate"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(owner), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "roles-not-apart" in done.stderr
 
@@ -192,11 +178,11 @@ def test_nobody_else_connects_and_the_owner_can_restore(installed: Server) -> No
         as_role(installed, "passer_by")
 
 
-def test_the_names_may_be_others(server: Server) -> None:
+def test_the_names_may_be_others(migrated: Server) -> None:
     names = {"database": "other db", "owner": "o'wner", "application": "app-2", "reader": "reader2"}
     for _ in range(2):
-        make_roles(server, *(word for name, value in names.items() for word in ("-v", f"{name}={value}")))
-    with as_role(server, "postgres", "other db") as superuser:
+        make_roles(migrated, *(word for name, value in names.items() for word in ("-v", f"{name}={value}")))
+    with as_role(migrated, "postgres", "other db") as superuser:
         owner = superuser.execute(
             "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'other db'"
         ).fetchone()
