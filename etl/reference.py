@@ -57,6 +57,11 @@ def read_reference() -> Reference:
     return _reference(gazetteer, types)
 
 
+def with_lookups_anew(reference: Reference) -> Reference:
+    """Return the same places, with the lookups as they stand now."""
+    return _reference(reference.gazetteer, list(FacilityType.objects.all()))
+
+
 def _reference(gazetteer: Gazetteer, types: Sequence[FacilityType]) -> Reference:
     return Reference(
         gazetteer=gazetteer,

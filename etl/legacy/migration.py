@@ -29,7 +29,7 @@ from etl.legacy.rows import MODELS, Written
 from etl.legacy.trail import land_trail, shift_trail
 from etl.lock import import_lock
 from etl.models import ImportRun, SourceFile
-from etl.reference import read_reference
+from etl.reference import read_reference, with_lookups_anew
 from etl.runs import close_run, open_run, rehearse
 from etl.sources import MIGRATED
 from etl.stages.legacy import TABLES
@@ -137,7 +137,7 @@ def _prepare_ground(legacy: LegacyDatabase, *, before: Before, books: Books, wri
     return Ground(
         books=books,
         written=written,
-        reference=read_reference(),  # with what was added
+        reference=with_lookups_anew(reference),
         places=places,
         ids=RowIds.read(),
         keys={table: Keys(table) for table in TABLES},
