@@ -340,8 +340,8 @@ def test_names_in_a_file_reach_no_terminal_as_they_are(registry: None, tmp_path:
         ("nan.json", b'[{"model": "x.facility", "pk": NaN, "fields": {}}]', "NaN"),
     ],
 )
-def test_what_is_no_legacy_database_is_refused_in_one_line(
-    registry: None, tmp_path: Path, name: str, content: bytes | None, words: str
+def test_what_is_no_legacy_database_is_refused_in_one_line_before_a_database_is_asked(
+    tmp_path: Path, name: str, content: bytes | None, words: str
 ) -> None:
     path = tmp_path / name
     if content is not None:
