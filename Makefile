@@ -19,8 +19,8 @@ serve: .venv/.installed ## the site on http://127.0.0.1:8000/
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py runserver $(or $(ADDRESS),127.0.0.1:8000)
 
-stop: ## end the embedded PostgreSQL
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m core.embedded_postgres stop var/postgres; else echo "nothing is installed"; fi
+stop: ## end the embedded PostgreSQL, and that of the tests
+	@if [ -x $(BIN)/python ]; then for name in postgres postgres-of-tests; do $(BIN)/python -m core.embedded_postgres stop var/$$name || exit; done; else echo "nothing is installed"; fi
 
 test: .venv/.installed-dev ## every test but the browser's, on the embedded PostgreSQL
 	@$(BIN)/python -m pytest -n auto $(ARGS)

@@ -57,7 +57,6 @@ SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
     "random_page_cost": "1.1",  # a solid-state disk, or all in memory
-    "fsync": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # A failing statement, its error and the DETAIL of that carry names and phone numbers; none belongs in a log file.
@@ -102,10 +101,10 @@ class _PidFile:
     is_ready: bool
 
 
-def ensure_running(data_dir: Path) -> Server:
+def ensure_running(data_dir: Path, *, is_kept: bool = True) -> Server:
     """Return the server of this data directory, made and started where there is none. About a millisecond when it runs.
 
-    Raises EmbeddedPostgresError.
+    One that is not kept waits for no disk: a power cut may cost its data. Raises EmbeddedPostgresError.
     """
     place = _place(data_dir)
     try:
@@ -114,7 +113,7 @@ def ensure_running(data_dir: Path) -> Server:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _locked(place):
             # Whoever held the lock before may have started it.
-            return _running_server(place.resolve()) or _create_and_start(place)
+            return _running_server(place.resolve()) or _create_and_start(place, is_kept=is_kept)
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedPostgresError(
             f"{place}: the embedded PostgreSQL cannot start ({error}); make the directory accessible, {REMEDY}"
@@ -252,7 +251,7 @@ def _is_private(directory: Path, uid: int) -> bool:
 # Making a cluster
 
 
-def _create_and_start(place: Path) -> Server:
+def _create_and_start(place: Path, *, is_kept: bool) -> Server:
     """Return a started server; initialises the data directory first where that is missing or empty."""
     account = _server_account(place.resolve()) if os.geteuid() == 0 else None
     binaries = _reachable_binaries(account)
@@ -260,7 +259,7 @@ def _create_and_start(place: Path) -> Server:
         _link_to_shelter(place, account)
     cluster = place.resolve()
     _initialise(cluster, binaries, account)
-    return _start(cluster, binaries, account)
+    return _start(cluster, binaries, account, is_kept=is_kept)
 
 
 def _server_account(cluster: Path) -> _Account:
@@ -400,7 +399,7 @@ def _initialise(cluster: Path, binaries: Path, account: _Account | None) -> None
 # Starting and stopping
 
 
-def _start(cluster: Path, binaries: Path, account: _Account | None) -> Server:
+def _start(cluster: Path, binaries: Path, account: _Account | None, *, is_kept: bool) -> Server:
     """Return the server once it accepts connections; the caller holds the lock."""
     log = cluster / "server.log"
     pid = _leftover_postmaster(cluster)
@@ -413,7 +412,7 @@ def _start(cluster: Path, binaries: Path, account: _Account | None) -> Server:
             # The children of a killed server hold its memory until their statement ends: worth waiting for.
             if is_ours and "still in use" not in _tail(log):
                 break
-            pid = _spawn(cluster, binaries, account)
+            pid = _spawn(cluster, binaries, account, is_kept=is_kept)
             is_ours = True
         time.sleep(0.02)
     raise EmbeddedPostgresError(f"{cluster}: the server did not start ({_tail(log)}); see {log}, {REMEDY}")
@@ -429,7 +428,7 @@ def _leftover_postmaster(cluster: Path) -> int | None:
     return None
 
 
-def _spawn(cluster: Path, binaries: Path, account: _Account | None) -> int:
+def _spawn(cluster: Path, binaries: Path, account: _Account | None, *, is_kept: bool) -> int:
     """Return the pid of a server process set going; it holds nothing of this process, neither terminal nor pipes."""
     socket_dir = _make_socket_dir(cluster, account)
     socket_lock = socket_dir / f"{SOCKET_NAME}.lock"
@@ -443,7 +442,7 @@ def _spawn(cluster: Path, binaries: Path, account: _Account | None) -> int:
     (cluster / "postmaster.pid").unlink(missing_ok=True)
 
     quoted_socket_dir = '"' + str(socket_dir).replace('"', '""') + '"'
-    settings = SETTINGS | {"unix_socket_directories": quoted_socket_dir}
+    settings = SETTINGS | {"unix_socket_directories": quoted_socket_dir, "fsync": "on" if is_kept else "off"}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     # The shell ends at once and leaves the server to init; the paths are its arguments, never its text.
     script = 'log=$0; "$@" </dev/null >>"$log" 2>&1 & echo $!'

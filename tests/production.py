@@ -44,7 +44,7 @@ def assert_can_be_typed(command: str) -> None:
 
 def start_postgres(place: Path) -> Server:
     """Return a new server with the two roles, which stop() of core.embedded_postgres ends."""
-    server = ensure_running(place)
+    server = ensure_running(place, is_kept=False)
     make_roles(server)
     return server
 

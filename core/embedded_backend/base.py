@@ -29,7 +29,8 @@ from core.embedded_postgres import (
 def embedded_server(settings_dict: dict[str, Any]) -> Server:
     """Return the running server of these database settings; raises OperationalError, as any lost database does."""
     try:
-        return ensure_running(Path(settings_dict["EMBEDDED_DATA_DIR"]))
+        is_kept = settings_dict.get("EMBEDDED_IS_KEPT", True)
+        return ensure_running(Path(settings_dict["EMBEDDED_DATA_DIR"]), is_kept=is_kept)
     except EmbeddedPostgresError as error:
         raise OperationalError(str(error)) from error
 
