@@ -2,7 +2,8 @@
 
     DATABASES = {"default": {"ENGINE": "core.embedded_backend", "NAME": ..., "EMBEDDED_DATA_DIR": str(path)}}
 
-HOST, PORT, USER and PASSWORD are not read. Who needs the address (pg_dump) asks embedded_server() or url().
+"EMBEDDED_IS_KEPT": False is for data that a power cut may cost. HOST, PORT, USER and PASSWORD are not read.
+Who needs the address (pg_dump) asks embedded_server() or url().
 """
 
 from collections.abc import Iterable

@@ -14,8 +14,9 @@ import psycopg
 import pytest
 from django.conf import settings as project
 
-from core.embedded_postgres import Server, bin_dir, ensure_running, stop, url
+from core.embedded_postgres import Server, stop, url
 from tests.faults.world import PATIENCE, all_or_sample, in_full
+from tests.production import start_postgres
 
 FIELD_KEY = "the-field-key-of-this-database-and-no-other"
 INDEX_KEY = "the-index-key-of-this-database-and-no-other"
@@ -55,9 +56,7 @@ def server() -> Iterator[Server]:
     """A server with production's two roles, migrated, and a third one that may only read."""
     folder = Path(tempfile.mkdtemp(prefix="gvrc-faults-"))  # not tmp_path: a server started by root is another user
     folder.chmod(0o755)
-    server = ensure_running(folder / "postgres")
-    psql = [bin_dir() / "psql", "-v", "ON_ERROR_STOP=1", "-d", url(server, "postgres"), "-f", "deploy/roles.sql"]
-    subprocess.run(psql, cwd=project.BASE_DIR, check=True, capture_output=True)
+    server = start_postgres(folder / "postgres")
     succeed(server, "migrate")
     with psycopg.connect(url(server, "gvrc_admin"), autocommit=True) as superuser:
         superuser.execute("CREATE ROLE reader LOGIN; GRANT CONNECT ON DATABASE gvrc_admin TO reader")

@@ -68,6 +68,10 @@ def test_a_server_starts_with_our_settings_and_no_open_port(data_dir):
     assert rows(server, "SELECT current_setting('server_version_num')::int / 10000") == [(16,)]
 
 
+def test_one_that_is_not_kept_waits_for_no_disk(data_dir: Path) -> None:
+    assert rows(ensure_running(data_dir, is_kept=False), "SHOW fsync") == [("off",)]
+
+
 def test_no_value_of_a_statement_that_fails_reaches_the_servers_log(data_dir):
     server = ensure_running(data_dir)
     rows(server, "CREATE TABLE contacts (value text UNIQUE); INSERT INTO contacts VALUES ('0712 345 678')")
