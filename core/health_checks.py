@@ -33,7 +33,12 @@ def look_at_database() -> Verdict:
 
 def look_at_migrations() -> Verdict:
     """Return which migrations of this code the database lacks."""
-    pending = sorted(code_migrations() - applied_migrations())
+    applied = applied_migrations()
+    if not applied:
+        return unhealthy(
+            "the database is empty: run `manage.py migrate`, or `restore_database` where it held a registry"
+        )
+    pending = sorted(code_migrations() - applied)
     if not pending:
         return healthy("all are applied")
     named = ", ".join(pending[:MOST_NAMED])

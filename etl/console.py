@@ -56,7 +56,7 @@ def run_with_exit_code(work: Callable[[], int], stderr: Stream) -> int:  # noqa:
             stderr.write(reason)
             return ExitCode.FAILURE
         stderr.write(
-            f"the database went away ({kind_of(error)}); start it and run the command again, an import with --resume"
+            f"the database is away ({kind_of(error)}); mend that and run the command again, an import with --resume"
         )
         return ExitCode.INTERRUPTED
     except DatabaseError as error:

@@ -215,7 +215,7 @@ def _told(request: RunRequest) -> Iterator[None]:
         _end(request, State.INTERRUPTED if is_resumable else _refusal_of(request), str(error))
     except (OperationalError, InterfaceError) as error:
         log.exception("database lost", code="database-lost")
-        _end(request, State.INTERRUPTED, f"the database went away ({kind_of(error)}); start it, then try again")
+        _end(request, State.INTERRUPTED, f"the database is away ({kind_of(error)}); mend that, then try again")
     except DatabaseError as error:
         log.exception("database refused", code="database-refused")
         _end(request, _refusal_of(request), f"the database refused it ({kind_of(error)}); look into the log")

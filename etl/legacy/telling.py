@@ -61,7 +61,9 @@ def _last_line(summary: Mapping[str, Any]) -> str:
 
 def beyond(summary: Mapping[str, Any], limit: RejectLimit | None) -> str:
     """Return why a migration still fails that stands, "" where it does not."""
-    totals = summary["totals"]
+    totals, facilities = summary["totals"], summary["tables"].get("facilities", {})
+    if facilities.get("read") and not facilities["landed"] + facilities["already"]:
+        return f"none of {facilities['read']:,} facilities landed; the listed rows say why"
     if limit and limit.is_exceeded(rejected=totals["listed"], read=totals["read"]):
         return f"{totals['listed']:,} of {totals['read']:,} rows were listed, beyond --max-rejects"
     return ""

@@ -448,3 +448,5 @@ def test_backups_are_listed_for_people_and_programs(live: str, kept_backup: Path
     assert told["file"] == str(kept_backup)
     assert (told["rows"], told["state_hash"]) == (manifest["rows"], manifest["state_hash"])
     assert told["bytes"] == kept_backup.stat().st_size
+    page = (project.BASE_DIR / "docs/backups.md").read_text(encoding="utf-8")
+    assert [name for name in (told | manifest) if f"`{name}`" not in page] == []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db.models import Q
 
@@ -375,14 +376,25 @@ def test_the_command_prints_the_books_and_fails_beyond_a_limit(registry: None, t
     report.write_text("of an earlier run, which everybody could read")
     code, out, err = command("migrate_sqlite", str(path), "--dry-run", "--max-rejects", "10", "--report", str(report))
     assert code == 4
-    assert "34 of 1,852 rows were listed, beyond --max-rejects" in err
-    assert "1,852 of 1,852 rows accounted for" in out.splitlines()[-1]
+    assert "34 of 1,853 rows were listed, beyond --max-rejects" in err
+    assert "1,853 of 1,853 rows accounted for" in out.splitlines()[-1]
     assert len(json.loads(report.read_text())["listed"]) == 34
     assert report.stat().st_mode & 0o777 == 0o600
     assert not Facility.objects.exists()
     assert command("migrate_sqlite", str(path), "--quiet")[:2] == (0, "")
     code, out, _ = command("migrate_sqlite", str(path), "--json")
-    assert json.loads(out)["totals"]["landed"] == 0
+    told = json.loads(out)
+    assert (code, told["totals"]["landed"]) == (0, 0)
+    page = (settings.BASE_DIR / "docs/migrate-sqlite.md").read_text(encoding="utf-8")
+    assert [name for name in told if f"`{name}`" not in page] == []
+
+
+def test_a_file_of_which_no_facility_lands_is_no_success(registry: None, tmp_path: Path) -> None:
+    path = write_sqlite(tmp_path / "legacy.sqlite3", {"facilities": [facility(1), facility(2)]})
+    code, out, err = command("migrate_sqlite", str(path))
+    assert code == 4
+    assert "none of 2 facilities landed; the listed rows say why" in err
+    assert "no county" in out
 
 
 def test_a_report_takes_the_place_of_no_legacy_file(registry: None, tmp_path: Path) -> None:
