@@ -23,7 +23,7 @@ stop: ## end the embedded PostgreSQL, and that of the tests
 	@if [ -x $(BIN)/python ]; then for name in postgres postgres-of-tests; do $(BIN)/python -m core.embedded_postgres stop var/$$name || exit; done; else echo "nothing is installed"; fi
 
 test: .venv/.installed-dev ## every test but the browser's, on the embedded PostgreSQL
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 browser-test: .venv/.installed-dev chromium ## the pages in a browser, by mouse and keyboard, and how accessible they are
 	@$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
@@ -42,7 +42,7 @@ docs: .venv/.installed-dev ## write the generated pages of docs/ anew from the c
 	@UPDATE_DOCS=1 $(BIN)/python -m pytest -q -p no:xdist tests/docs/test_generated_pages.py $(ARGS)
 
 faults: .venv/.installed-dev ## every case of every test: all faults, kills, races, roles; takes long (make test runs a sample)
-	@FAULTS=all $(BIN)/python -m pytest -n auto $(ARGS)
+	@FAULTS=all $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: .venv/.installed-dev ## format, lint, types, import direction, known weaknesses, migrations
 	$(BIN)/ruff format --check .

@@ -34,22 +34,20 @@ def load_reference(folder: Path) -> dict[str, int]:
 
 def read_reference() -> Reference:
     """Return gazetteer and lookups; raises ReferenceDataError where they are not loaded."""
+    counties = County.objects.values_list("county_code", "county_name")
+    constituencies = Constituency.objects.values_list("constituency_code", "constituency_name", "county__county_code")
+    wards = Ward.objects.values_list("ward_code", "ward_name", "constituency__constituency_code")
     places = [
-        *(Place(Level.COUNTY, c.county_code, c.county_name, "") for c in County.objects.all()),
-        *(
-            Place(Level.CONSTITUENCY, c.constituency_code, c.constituency_name, c.county.county_code)
-            for c in Constituency.objects.select_related("county")
-        ),
-        *(
-            Place(Level.WARD, w.ward_code, w.ward_name, w.constituency.constituency_code)
-            for w in Ward.objects.select_related("constituency")
-        ),
+        *(Place(Level.COUNTY, code, name, "") for code, name in counties),
+        *(Place(Level.CONSTITUENCY, *row) for row in constituencies),
+        *(Place(Level.WARD, *row) for row in wards),
     ]
     types = list(FacilityType.objects.all())
     if not places or not types:
         message = "geography or lookups are not loaded: run `manage.py load_geography` first"
         raise ReferenceDataError(message)
-    aliases = [Alias(a.level, a.alias, a.parent_code, a.target_code, a.kind) for a in PlaceAlias.objects.all()]
+    alias_rows = PlaceAlias.objects.values_list("level", "alias", "parent_code", "target_code", "kind")
+    aliases = [Alias(*row) for row in alias_rows]
     try:
         gazetteer = Gazetteer.of(places, aliases)
     except ValueError as error:
