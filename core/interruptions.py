@@ -14,13 +14,18 @@ _hearing: list[bool] = []  # an entry while interrupted_once() is at work
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """Let the first signal to end raise KeyboardInterrupt in the block, and the others do nothing until it has ended."""
+    """Let the first signal to end raise KeyboardInterrupt in the block, and the others do nothing until it has ended.
+
+    An error of tidying up, such as of a connection that was broken off, does not take its place.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in _HEARD}
+    heard: list[bool] = []
 
     def interrupt(*_: object) -> None:
+        heard.append(True)
         _set(dict.fromkeys(_HEARD, signal.SIG_IGN))
         raise KeyboardInterrupt
 
@@ -28,6 +33,10 @@ def interrupted_once() -> Iterator[None]:
     _hearing.append(True)
     try:
         yield
+    except Exception as error:
+        if heard:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         _hearing.pop()
         _set(before)

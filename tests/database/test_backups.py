@@ -231,13 +231,12 @@ def test_no_password_is_on_a_command_line_or_in_an_environment(live: str) -> Non
     with as_owner_of(live), snapshot() as seen:
         chunks = dump(program, parameters, snapshot=seen)
         next(chunks)
-        (child,) = psutil.Process().children()
+        (child,) = (one for one in psutil.Process().children() if "pg_dump" in " ".join(one.cmdline()))
         told = [" ".join(child.cmdline()), str(child.environ())]
         inherited = Path(f"/proc/{child.pid}/fd/{child.environ()['PGPASSFILE'].rpartition('/')[2]}")
         assert inherited.read_text() == "*:*:*:*:s3\\:cret\\\\of the owner\n"
         assert inherited.stat().st_mode & 0o777 == 0o600
         chunks.close()
-    assert "pg_dump" in told[0]
     assert not any("s3" in text or "cret" in text for text in told)
 
 

@@ -4,6 +4,7 @@ UPDATE_DOCS=1 (`make docs`) writes them anew; then read what changed in them.
 """
 
 import os
+from difflib import unified_diff
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from docs.generate.pages import read_page, write_pages
 
 @pytest.mark.django_db
 def test_the_generated_pages_are_up_to_date(imported: dict[str, Any]) -> None:
-    stale = []
+    stale: list[str] = []
     for path, text in write_pages():
         if os.environ.get("UPDATE_DOCS"):
             (ROOT / "docs" / path).write_text(text, encoding="utf-8")
         elif read_page(path) != text:
-            stale.append(path)
-    assert not stale, f"run `make docs`, then look at what changed: {', '.join(stale)}"
+            stale += unified_diff(read_page(path).splitlines(), text.splitlines(), path, "the code", lineterm="")
+    assert not stale, "\n".join(["run `make docs`, then look at what changed:", *stale])
