@@ -43,6 +43,7 @@ NAMED_BY: Mapping[str, str] = {
     "data_profiling.by_source.*.completeness": "field", "data_profiling.distribution": "column",
     "data_profiling.distribution.*": "value", "disputed": "field", "names": "facility code",
 }  # fmt: skip
+TEXTS = "warnings"  # a list of these, also where the example has none: it depends on how busy the process was before
 MOST_IN_LINE = 8  # members
 
 
@@ -90,7 +91,8 @@ def shape_of(value: Any, path: str = "") -> Any:
         inside = {name: shape_of(inner, f"{path}.{name}".lstrip(".")) for name, inner in value.items()}
         return {f"<{named_by}>": _together(list(inside.values()))} if named_by and inside else inside
     if isinstance(value, list):
-        return [_together([shape_of(inner, path) for inner in value])] if value else []
+        examples = value or ([""] if path == TEXTS else [])
+        return [_together([shape_of(inner, path) for inner in examples])] if examples else []
     if value is None:
         return "null"
     return {bool: "true or false", str: "text"}.get(type(value), "number")
