@@ -42,6 +42,7 @@ KEYS = frozenset(
 SHOWN_WHOLE = ("django.request", "django.security")
 MOST_ERRORS, MOST_FRAMES, DEEPEST = 10, 20, 6
 LONGEST_NUMBER = 10**8  # from here on a number may be a phone number without its zero
+LONGEST_TEXT = 2000  # characters: a visitor chooses the Host that Django complains of
 
 _HOME = Path(__file__).resolve().parent.parent
 # PostgreSQL quotes the clashing value in its DETAIL line: `Key (value_index)=(...) already exists.`
@@ -198,7 +199,8 @@ def _scrubbed(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one return 
     if isinstance(value, Decrypted):
         return "***"
     if isinstance(value, str):
-        return mask_contacts(_POSTGRES_VALUES.sub(lambda hit: f"{hit[1] or hit[2] or hit[3]}(masked)", value))
+        masked = mask_contacts(_POSTGRES_VALUES.sub(lambda hit: f"{hit[1] or hit[2] or hit[3]}(masked)", value))
+        return masked if len(masked) <= LONGEST_TEXT else f"{masked[:LONGEST_TEXT]}..."
     if isinstance(value, bool | None):
         return value
     if isinstance(value, int | float):

@@ -211,6 +211,11 @@ def test_what_django_says_of_a_request_is_shown_scrubbed(lines: io.StringIO) -> 
     assert only(lines)["event"] == f"Not Found: /admin/{mask(EMAILS[0])}/"
 
 
+def test_a_visitor_cannot_fill_the_log_with_one_line(lines: io.StringIO) -> None:
+    logging.getLogger("django.security.DisallowedHost").error("Invalid HTTP_HOST header: %r.", "x" * 100_000)
+    assert len(lines.getvalue()) < 3000
+
+
 def test_djangos_own_server_shows_no_query() -> None:
     server = logging.getLogger("django.server")
     (handler,) = (found for found in server.handlers if isinstance(found.formatter, ServerFormatter))
