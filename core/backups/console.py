@@ -77,7 +77,7 @@ def describe_backup(made: Made) -> Iterator[str]:
     yield f"state hash: {made.manifest['state_hash']}"
     yield from (f"removed, too old: {name}" for name in made.removed)
     yield "it opens with BACKUP_KEY, and is worth nothing without FIELD_KEYS and INDEX_KEY: keep them, away from it"
-    yield f"next: copy it to another machine, and there: {MANAGE} verify_backup {made.path.name}"
+    yield f"next: copy {made.path} to another machine, and there: {MANAGE} verify_backup {made.path.name}"
 
 
 def describe_backups(backups: Sequence[Mapping[str, Any]]) -> Iterator[str]:

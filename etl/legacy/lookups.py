@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from core.masking import mask_contacts
 from etl.legacy.books import Books
 from etl.legacy.database import LegacyDatabase, LegacyRow
 from etl.legacy.keys import Before, Keys, rekey
@@ -62,13 +63,14 @@ def _match(legacy: LegacyDatabase, table: str, lookup: Lookup, books: Books) -> 
                 continue
             codes.add(code)
             by_text[clean.to_key(name)] = code
-            books.note(table, row, f"'{clean.mask(name)}' was not in our list, and was added as {clean.mask(code)}")
+            books.note(table, row, f"'{clean.mask(name)}' was not in our list, and was added as {code}")
         matched[code] = row
     return matched
 
 
 def _name(row: LegacyRow) -> str:
-    return to_words(row.values.get("name"))[:_LONGEST_NAME].rstrip()
+    """Return the name as it may stand in a list that everybody sees: a person's number in it is masked."""
+    return mask_contacts(to_words(row.values.get("name")))[:_LONGEST_NAME].rstrip()
 
 
 def _land(

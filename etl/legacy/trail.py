@@ -112,10 +112,8 @@ def _about(row: LegacyRow, ground: Ground) -> tuple[str, str]:
     name = to_words(row.values.get("table_name"))
     table = table_of(name)
     if not table or table == TABLE:
-        return (
-            "",
-            f"it is about '{clean.mask(name)}', which is no table of the registry" if name else "it names no table",
-        )
+        shown = f"'{clean.mask(name)}', which is " if name.isidentifier() else ""  # other words may name a place
+        return "", f"it is about {shown}no table of the registry" if name else "it names no table"
     record = _record(row, table, ground)
     if record is None:
         return "", "its record_id is no key"

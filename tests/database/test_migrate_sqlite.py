@@ -200,6 +200,7 @@ def test_what_cannot_land_is_listed_with_its_reason_and_never_its_value(registry
     told = "\n".join(lines(summary))
     assert not leaks(told)
     assert "0722000" not in told.replace(" ", "")
+    assert ServiceCategory.objects.filter(category_name="Ask 0722***04").exists()
     assert not County.objects.filter(county_name="Malindi").exists()
     numbers = dict(Facility.objects.values_list("pk", "registration_number"))
     assert [numbers[pk] for pk in (1, 2, 3, 4)] == [None, None, "REG/1", None]
