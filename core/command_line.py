@@ -19,8 +19,8 @@ from core.errors import ExitCode
 from core.logs import describe
 
 log = structlog.get_logger(__name__)
-# settings and databases that keep anything from working
 READER_LEFT = "whoever read the output went away before its end; what the command did stands"
+# settings and databases that keep anything from working
 STOPPING = (ImproperlyConfigured, EmbeddedPostgresError, DatabaseError, InterfaceError)
 
 

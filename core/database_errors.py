@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import psycopg
 from django.db import InterfaceError, OperationalError
 
 # What the driver or the server says where no connection comes about, in lower case -> what a message says of it. Such errors
@@ -37,7 +38,9 @@ def sqlstate_of(error: BaseException) -> str:
 
 def is_away(error: BaseException) -> bool:
     """Return whether the server was not reached, or left: no SQLSTATE, class 08, or a shutdown of class 57."""
-    return isinstance(error, OperationalError | InterfaceError) and sqlstate_of(error)[:3] in {"", "080", "57P"}
+    lost = OperationalError | InterfaceError | psycopg.OperationalError
+    state = sqlstate_of(error)
+    return isinstance(error, lost) and (not state or state.startswith(("08", "57P")))
 
 
 def kind_of(error: BaseException) -> str:

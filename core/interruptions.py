@@ -33,7 +33,7 @@ def interrupted_once() -> Iterator[None]:
     _hearing.append(True)
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # whatever tidying up raises
         if heard:
             raise KeyboardInterrupt from error
         raise

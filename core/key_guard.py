@@ -46,7 +46,7 @@ def guard_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     try:
         if check_keys():
             _fitting.add(known)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too
         connection.close()  # or it would serve whoever tries again
         raise
 

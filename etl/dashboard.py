@@ -109,8 +109,7 @@ def _banners(last: ImportRun | None, now: datetime, *, sees_backups: bool) -> It
     if last is None:
         return
     yield from _stale_imports(now)
-    backups = judge(Check("backups", look_at_backups))
-    if sees_backups and backups.status is not Status.HEALTHY:
+    if sees_backups and (backups := judge(Check("backups", look_at_backups))).status is not Status.HEALTHY:
         yield f"Backups: {backups.details.replace('`', '')}."
 
 

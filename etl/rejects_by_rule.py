@@ -1,6 +1,6 @@
 """The open rejects grouped by rule: counted by the database, and a few of each to look at."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,14 +23,6 @@ FROM (
   WHERE v.state = %s AND f->>'severity' = %s
 ) AS rejects
 GROUP BY rule, source ORDER BY rule, source
-"""
-_COUNTS = """
-SELECT rule, count(*) FROM (
-  SELECT DISTINCT v.version_id, f->>'rule' AS rule
-  FROM source_record_versions v CROSS JOIN LATERAL jsonb_array_elements(v.findings) AS f
-  WHERE v.state = %s AND f->>'severity' = %s
-) AS rejects
-GROUP BY rule ORDER BY count(*) DESC, rule
 """
 _RULES = """
 SELECT DISTINCT f->>'rule' FROM source_record_versions v CROSS JOIN LATERAL jsonb_array_elements(v.findings) AS f
@@ -63,20 +55,19 @@ class RuleBlock:
 
 def count_by_rule() -> dict[str, int]:
     """Return how many rejects each rule holds open now, the commonest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, [SourceRecordVersion.State.REJECTED, Severity.REJECT.value])
-        return dict(cursor.fetchall())
+    counts: Counter[str] = Counter()
+    for rule, _, count, _ in _read():
+        counts[rule] += count
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def rejects_by_rule() -> list[RuleBlock]:
     """Return a block for each rule that rejects anything now, the most frequent first; three queries."""
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     first: dict[str, list[int]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(_BY_RULE, [SHOWN, SourceRecordVersion.State.REJECTED, Severity.REJECT.value])
-        for rule, source, count, numbers in cursor.fetchall():
-            counts[rule][source] = count
-            first[rule] = sorted([*first[rule], *numbers])[:SHOWN]
+    for rule, source, count, numbers in _read():
+        counts[rule][source] = count
+        first[rule] = sorted([*first[rule], *numbers])[:SHOWN]
     versions = SourceRecordVersion.objects.select_related("source_record__facility", "source_file").defer("raw")
     found = versions.in_bulk([pk for chosen in first.values() for pk in chosen])
     kinds = read_kinds()
@@ -85,6 +76,14 @@ def rejects_by_rule() -> list[RuleBlock]:
         for rule, by_source in counts.items()
     ]
     return sorted(blocks, key=lambda block: (-block.count, block.rule))
+
+
+def _read() -> list[tuple[str, str, int, list[int]]]:
+    """Return rule, source, how many open rejects, and the first of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_RULE, [SHOWN, SourceRecordVersion.State.REJECTED, Severity.REJECT.value])
+        rows: list[tuple[str, str, int, list[int]]] = cursor.fetchall()
+    return rows
 
 
 def _example(version: SourceRecordVersion, rule: str, kinds: Mapping[str, str]) -> Example:

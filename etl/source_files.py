@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from etl.errors import EtlError, MissingFileError
-from etl.sources import EVERY_SOURCE
+from etl.sources import EVERY_SOURCE, IMPORTED
 from etl.stages.extract import inspect_file
 from etl.stages.records import SoundFile
 from etl.workers import Crew
@@ -32,11 +32,24 @@ def find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
         raise MissingFileError(message) from error
 
 
+def is_source_file(path: Path | None, data_dir: Path) -> bool:
+    """Return whether a path is that of a source in the data directory: what a command writes must replace no list."""
+    if path is None:
+        return False
+    places = (place.resolve() for source in IMPORTED for place in _places_of(source, data_dir))
+    return any(path.resolve().is_relative_to(place) for place in places)
+
+
+def _places_of(source: str, data_dir: Path) -> tuple[Path, Path]:
+    """Return where the file of a source stands, and the folder of its parts."""
+    return data_dir / f"{source}.json", data_dir / source
+
+
 def _find_files(source: str, data_dir: Path) -> tuple[Path, ...]:
     if not data_dir.is_dir():
         message = f"{data_dir} is not a folder: name the one that holds the files with --data-dir"
         raise MissingFileError(message)
-    single, folder = data_dir / f"{source}.json", data_dir / source
+    single, folder = _places_of(source, data_dir)
     parts = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     if single.exists() and parts:
         message = f"both {single.name} and the folder {source}/ are in {data_dir}: keep one of them"

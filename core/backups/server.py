@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from psycopg import sql
 
 from core.advisory_locks import LockTakenError, advisory_lock
 from core.backups.errors import BackupError
-from core.database_errors import kind_of, sqlstate_of
+from core.database_errors import is_away, kind_of, sqlstate_of
 from core.database_roles import as_owner_of
 from core.embedded_backend.base import embedded_server
 from core.embedded_postgres import ensure_role
@@ -53,16 +53,13 @@ def explained(place: Path) -> Iterator[None]:
         if isinstance(error.__cause__, ExplainedError):  # of the embedded server
             raise BackupError(str(error.__cause__)) from None
         state = sqlstate_of(error)
-        is_away = isinstance(error, (OperationalError, InterfaceError, psycopg.OperationalError)) and (
-            not state or state[:2] in {"08", "57"}
-        )
         hint = _REMEDIES.get(state) or (
             "does it run, was deploy/roles.sql run there, is DATABASE_OWNER_URL right?"
-            if is_away
+            if is_away(error)
             else "mend that, and run it again"
         )
         message = f"the database failed ({kind_of(error)}): {hint}"
-        raise BackupError(message, returncode=ExitCode.INTERRUPTED if is_away else ExitCode.FAILURE) from None
+        raise BackupError(message, returncode=ExitCode.INTERRUPTED if is_away(error) else ExitCode.FAILURE) from None
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise BackupError(f"{place}: {why}: make room there, or mend its rights; nothing was changed") from None

@@ -13,7 +13,7 @@ from core.errors import ExitCode
 from etl.console import print_summary, profiled, run_with_exit_code, show_progress, write_report
 from etl.ping import pinged
 from etl.pipeline import ImportOptions, import_facilities
-from etl.source_paths import is_source_file
+from etl.source_files import is_source_file
 from etl.sources import EXPORTED, SOURCES
 from etl.stages.drift import OnDrift
 from etl.stages.gates import RejectLimit, beyond_gate, exit_code
